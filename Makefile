@@ -1,0 +1,62 @@
+# The verbs a newcomer tries. Each sets up what it needs, once: VENV and PYTHON may be overridden,
+# for example `make test VENV=/tmp/favae-env PYTHON=python3.12`.
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= favae-demo
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+PINS := pyproject.toml constraints.txt
+USER_STAMP := $(VENV)/.favae-installed
+DEV_STAMP := $(VENV)/.favae-installed-dev
+BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format notebooks bench clean
+
+help:
+	@echo "make demo       install the package and run the demonstration into $(OUT)/"
+	@echo "make test       run the test suite"
+	@echo "make lint       check style; make format repairs it"
+	@echo "make notebooks  execute every notebook"
+	@echo "make bench      run the benchmarks"
+	@echo "make clean      remove the demonstration's output and the caches"
+
+demo: $(USER_STAMP)
+	$(BIN)/pyro-favae demo --out $(OUT)
+
+test: $(DEV_STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks: $(DEV_STAMP)
+	$(BIN)/python notebooks/run.py
+
+bench: $(DEV_STAMP)
+	@test -n "$(BENCHMARKS)" || { echo "no benchmarks/bench_*.py to run" >&2; exit 1; }
+	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:
+	rm -rf $(OUT) .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch first, at its pinned version: what follows then builds on it instead of choosing another.
+$(USER_STAMP): $(PINS) | $(BIN)/python
+	$(PIP) install --quiet -c constraints.txt torch
+	$(PIP) install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(DEV_STAMP): $(PINS) | $(BIN)/python
+	$(PIP) install --quiet -c constraints.txt torch
+	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@ $(USER_STAMP)

@@ -1,0 +1,63 @@
+"""Execute every notebook of this folder, in memory; `--inplace` also saves the outputs.
+
+python notebooks/run.py [--inplace] [--timeout SECONDS] [NOTEBOOK ...]
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def find(folder: Path) -> list[Path]:
+    """Return every notebook directly in the folder, by name."""
+    return sorted(folder.glob("*.ipynb"))
+
+
+def execute(path: Path, timeout: float, inplace: bool) -> None:
+    """Run one notebook in a scratch folder, where what it writes vanishes; `timeout` is in seconds a cell."""
+    notebook = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory() as scratch:
+        client = NotebookClient(
+            notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": scratch}}
+        )
+        client.execute()
+    if inplace:
+        nbformat.write(notebook, path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Execute the notebooks and return the number that failed."""
+    parser = argparse.ArgumentParser(description="Execute notebooks; the exit status says whether all ran.")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: every notebook of this folder")
+    parser.add_argument("--inplace", action="store_true", help="save the outputs in the notebooks")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds allowed to each cell")
+    options = parser.parse_args(arguments)
+
+    notebooks = options.notebooks or find(FOLDER)
+    if not notebooks:
+        parser.error(f"no notebooks in {FOLDER}")
+
+    failed = []
+    for path in notebooks:
+        start = time.perf_counter()
+        try:
+            execute(path, options.timeout, options.inplace)
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            failed.append(path)
+            print(f"FAILED {path.name}\n{error}", file=sys.stderr)
+        else:
+            print(f"ok     {path.name}  {time.perf_counter() - start:.0f} s")
+    print(f"{len(notebooks) - len(failed)} of {len(notebooks)} notebooks ran")
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 1))

@@ -1,0 +1,8 @@
+"""Loaders of well-known data, and the small sets that need no download."""
+
+from pyro_favae.datasets.attributes import digit_attributes, one_hot
+from pyro_favae.datasets.digits import load_digits
+from pyro_favae.datasets.labelled import LabelledImages
+from pyro_favae.datasets.mnist import load_mnist
+
+__all__ = ["LabelledImages", "digit_attributes", "load_digits", "load_mnist", "one_hot"]

@@ -1,0 +1,24 @@
+"""The library's own errors.
+
+A message names the view concerned, what was seen, what was expected and the likely cause.
+"""
+
+
+class FavaeError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class DataError(FavaeError, ValueError):
+    """Data that do not fit: absent files, wrong shapes, ranges or types, rows that cannot be aligned."""
+
+
+class SpecError(FavaeError, ValueError):
+    """A declaration that cannot be meant: a contradictory or unknown view, prior, likelihood or option."""
+
+
+class NumericalError(FavaeError, ArithmeticError):
+    """A computation that broke down: a bound that is not finite, a precision not positive definite."""
+
+
+class LoadError(FavaeError, ValueError):
+    """A file that is no saved fit, is damaged, comes from another version, or lacks a network to restore."""

@@ -1,0 +1,1 @@
+"""The experiments of the two papers, and what measures them."""

@@ -1,0 +1,60 @@
+"""`make notebooks` executes every notebook, and says so when one fails."""
+
+import importlib.util
+from pathlib import Path
+
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def runner():
+    spec = importlib.util.spec_from_file_location("notebooks_run", FOLDER / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write(path: Path, *cells: str) -> Path:
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells]), path)
+    return path
+
+
+def test_no_notebook_is_forgotten(runner):
+    # one in a subfolder, or under another suffix's case, would never be executed
+    everywhere = {path for path in FOLDER.rglob("*") if path.suffix.lower() == ".ipynb"}
+    assert set(runner.find(runner.FOLDER)) == {
+        path for path in everywhere if ".ipynb_checkpoints" not in path.parts
+    }
+
+
+def test_the_default_is_every_notebook_of_the_folder(runner, tmp_path, monkeypatch):
+    notebooks = [write(tmp_path / name) for name in ("b.ipynb", "a.ipynb")]
+    ran = []
+    monkeypatch.setattr(runner, "FOLDER", tmp_path)
+    monkeypatch.setattr(runner, "execute", lambda path, timeout, inplace: ran.append(path))
+    assert runner.main([]) == 0
+    assert ran == sorted(notebooks)
+
+
+def test_no_notebook_at_all_fails(runner, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "FOLDER", tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        runner.main([])
+
+
+def test_a_failing_notebook_is_named_and_the_others_still_run(runner, tmp_path, capsys):
+    bad = write(tmp_path / "bad.ipynb", "raise ValueError('on purpose')")
+    good = write(tmp_path / "good.ipynb", "open('left.txt', 'w').close()", "6 * 7")
+    assert runner.main([str(bad), str(good)]) == 1
+    output = capsys.readouterr()
+    assert "FAILED bad.ipynb" in output.err
+    assert "on purpose" in output.err
+    assert "ok     good.ipynb" in output.out
+    assert "42" not in good.read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"bad.ipynb", "good.ipynb"}
+
+    assert runner.main(["--inplace", str(good)]) == 0
+    assert "42" in good.read_text()
