@@ -1,0 +1,83 @@
+"""Fitting: the one place that puts data, loop and result together."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+
+from pyro_favae.data import prepare
+from pyro_favae.errors import SpecError
+from pyro_favae.inference.fit import Run, Settings
+from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.history import Callback
+from pyro_favae.models.declaration import require_count, require_positive
+from pyro_favae.models.favae import FAVAE, FAVAEModel
+from pyro_favae.results.fit import Fit
+
+
+def pyro_pair(model: FAVAE, n_rows: int = 1) -> tuple[FAVAEModel, FAVAEGuide]:
+    """Return the untrained Pyro (model, guide) of a declaration, for a data set of ``n_rows`` rows."""
+    favae_model = FAVAEModel(model, n_rows)
+    return favae_model, FAVAEGuide(favae_model)
+
+
+def fit(
+    model: FAVAE,
+    data: Mapping[str, Any],
+    *,
+    epochs: int = 200,
+    tolerance: float = 1e-5,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    schedule: Literal["joint", "closed-form"] = "joint",
+    seed: int | None = None,
+    device: str | torch.device = "auto",
+    progress: bool = True,
+    callbacks: Sequence[Callback] = (),
+) -> Fit:
+    """Learn a declared model from data.
+
+    model: the declaration. data: by view name, arrays, tensors, lists or data frames (aligned by index); a row
+    of NaN, a shorter index or ``None`` marks a row that lacks the view. epochs: passes over the data at most;
+    sweeps, where every view has a closed form. tolerance: stop when a pass raises the bound by less than this
+    share of it. batch_size: rows a gradient step. schedule: ``"joint"``, or ``"closed-form"`` to leave the
+    networks as they are. seed: makes the run repeatable; drawn from torch's generator when None. device:
+    ``"auto"`` takes a CUDA GPU where there is one. callbacks: called with the record of each pass, a mapping
+    with ``elbo``, its terms and ``active``; returning True ends the run. Ctrl-C ends it too and returns the fit
+    so far.
+
+    Raises :class:`DataError` for data the views cannot hold, :class:`NumericalError` if numbers go bad.
+    """
+    if not isinstance(model, FAVAE):
+        raise SpecError(f"fit needs a declaration fv.FAVAE(...), seen a {type(model).__name__}")
+    require_count("fit", epochs=epochs, batch_size=batch_size)
+    require_positive("fit", learning_rate=learning_rate, tolerance=tolerance)
+    if schedule not in ("joint", "closed-form"):
+        raise SpecError(f"fit: schedule is {schedule!r}, expected 'joint' or 'closed-form'")
+    dataset = prepare(model, data)
+    seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed
+    place = _device(device)
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        torch.manual_seed(seed)
+        favae_model, guide = pyro_pair(model, len(dataset))
+        favae_model.to(place)
+        guide.to(place)
+        settings = Settings(
+            epochs=epochs,
+            tolerance=tolerance,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            train_networks=schedule == "joint",
+            warm=False,
+            seed=seed,
+            progress=progress,
+            callbacks=tuple(callbacks),
+        )
+        outcome = Run(guide, dataset, settings)()
+    return Fit(favae_model, guide, outcome.history, outcome.ended_by)
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)

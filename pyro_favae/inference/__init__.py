@@ -1,0 +1,1 @@
+"""q: everything that learns."""

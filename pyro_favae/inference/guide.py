@@ -1,0 +1,98 @@
+"""The Pyro guide: closed-form posteriors in buffers, encoders for the latents."""
+
+from collections.abc import Mapping
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from torch import Tensor, nn
+
+from pyro_favae.inference.posterior import Posterior
+from pyro_favae.inference.rows import Rows, ViewRows, infer_rows
+from pyro_favae.inference.views import view_inference
+from pyro_favae.models.favae import FAVAEModel
+
+#: local steps of a binary view: while learning, and where the result is read off
+LEARNING_STEPS, READING_STEPS = 5, 100
+
+
+class FAVAEGuide(nn.Module):
+    """q: a callable over data with the sites of :class:`FAVAEModel` that are not data.
+
+    ``posterior`` holds the global closed forms; each view's inference holds its encoder. The optimiser sees
+    the encoders alone.
+    """
+
+    def __init__(self, model: FAVAEModel) -> None:
+        super().__init__()
+        self.declaration = model.declaration
+        self.posterior = Posterior(model.declaration)
+        self.inferences = nn.ModuleList(view_inference(view) for view in model.declaration.views.values())
+        self._model = (model,)  # in a tuple: the decoders are the model's, not this module's
+
+    @property
+    def model(self) -> FAVAEModel:
+        """The generative model this guide is for."""
+        return self._model[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The views' names, in order."""
+        return self.posterior.names
+
+    def inference(self, name: str) -> nn.Module:
+        """The inference half of one view."""
+        return self.inferences[self.names.index(name)]
+
+    def view_rows(
+        self, data: Mapping[str, Tensor], observed: Mapping[str, Tensor] | None = None, *, start: bool = False
+    ) -> dict[str, ViewRows]:
+        """What each given view says about a batch; gradients flow into ``encoded`` of encoder views."""
+        views = {}
+        for name, values in data.items():
+            mask = (observed or {}).get(name)
+            if mask is None:
+                mask = torch.ones(len(values), dtype=torch.bool, device=values.device)
+            inference = self.inference(name)
+            build = inference.start if start else inference.rows
+            views[name] = build(values, mask, self.posterior.view(name), self.model.emission(name))
+        return views
+
+    def infer(self, views: Mapping[str, ViewRows], n: int, *, iterations: int = READING_STEPS) -> Rows:
+        """q of n rows given what the views say; with no views, the prior."""
+        return infer_rows(self.posterior, list(views.values()), n, iterations=iterations)
+
+    def forward(
+        self,
+        data: Mapping[str, Tensor] | None = None,
+        observed: Mapping[str, Tensor] | None = None,
+        rows: int | None = None,
+    ) -> None:
+        """Emit the guide's sites; arguments as in :meth:`FAVAEModel.forward`."""
+        data, observed = data or {}, observed or {}
+        n = next((len(values) for values in data.values()), rows or self.model.n_rows)
+        views = self.view_rows(data, observed)
+        local = self.infer(views, n)
+        self.posterior.sample()
+        device = local.responsibilities.device
+        with pyro.plate("rows", self.model.n_rows, subsample=torch.arange(n, device=device), dim=-1):
+            self._sample_rows(views, local)
+
+    def _sample_rows(self, views: Mapping[str, ViewRows], local: Rows) -> None:
+        component = self.posterior.factors.sample_component(local.responsibilities)
+        if component is None:
+            mean = local.component_factors[:, 0]
+        else:
+            mean = local.component_factors[torch.arange(len(component)), component]
+        for name, rows in views.items():
+            with poutine.mask(mask=rows.mask > 0):
+                deviation = self.inference(name).sample_before(name, rows)
+            if deviation is not None:
+                gain = local.gain(rows)[local.covariance.index]
+                mean = mean + (gain @ deviation[..., None])[..., 0]
+        covariance = local.covariance.matrices[local.covariance.index]
+        factors = pyro.sample("factors", dist.MultivariateNormal(mean, covariance))
+        for name, rows in views.items():
+            with poutine.mask(mask=rows.mask > 0):
+                self.inference(name).sample_after(name, rows, factors)

@@ -1,0 +1,80 @@
+"""What learning leaves behind: one row a pass."""
+
+import logging
+import time
+from collections.abc import Callable
+
+import pandas as pd
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from pyro_favae.errors import NumericalError
+from pyro_favae.inference.activity import active_factors
+from pyro_favae.inference.elbo import elbo_terms
+from pyro_favae.inference.posterior import Posterior
+from pyro_favae.inference.statistics import Statistics
+
+logger = logging.getLogger("pyro_favae")
+
+Callback = Callable[[dict], bool | None]
+
+
+class History:
+    """Collects a record for each pass, shows progress, logs factors that fade or return."""
+
+    def __init__(self, posterior: Posterior, betas: dict[str, float], callbacks, progress: bool, total: int):
+        self.posterior = posterior
+        self.betas = betas
+        self.callbacks = tuple(callbacks)
+        self.records: list[dict] = []
+        self._bar = tqdm(total=total, disable=not progress, desc="FA-VAE", unit="pass")
+        self._active: Tensor | None = None
+        self._begin = time.perf_counter()
+
+    def add(self, statistics: Statistics, stage: str) -> bool:
+        """Record a pass; returns whether a callback asked to stop."""
+        terms = elbo_terms(self.posterior, statistics)
+        elbo = sum(terms.values())
+        if elbo != elbo or abs(elbo) == float("inf"):
+            bad = [name for name, value in terms.items() if value != value or abs(value) == float("inf")]
+            raise NumericalError(f"the bound is {elbo} after pass {len(self.records)}: terms {bad}")
+        active = active_factors(self.posterior)
+        self._log_changes(active)
+        tempered = sum((1 / beta - 1) * terms[f"{name}.likelihood"] for name, beta in self.betas.items())
+        record = {
+            "stage": stage,
+            "elbo": elbo,
+            "objective": elbo + tempered,
+            "seconds": time.perf_counter() - self._begin,
+            "active": int(active.any(0).sum()),
+            **terms,
+        }
+        self.records.append(record)
+        self._bar.update()
+        self._bar.set_postfix(bound=f"{elbo:,.1f}", factors=record["active"])
+        return any([callback(record) is True for callback in self.callbacks])
+
+    def _log_changes(self, active: Tensor) -> None:
+        if self._active is not None:
+            for view, factor in (active != self._active).nonzero().tolist():
+                what = "came back to" if active[view, factor] else "faded from"
+                logger.info(
+                    "pass %d: factor %d %s view %r",
+                    len(self.records),
+                    factor,
+                    what,
+                    self.posterior.names[view],
+                )
+        self._active = active
+
+    def rotated(self) -> None:
+        """Forget which factor was which: a rotation renames them."""
+        self._active = None
+
+    def frame(self) -> pd.DataFrame:
+        """The records, one row a pass."""
+        return pd.DataFrame(self.records).rename_axis("pass")
+
+    def close(self) -> None:
+        """End the progress bar."""
+        self._bar.close()

@@ -1,0 +1,165 @@
+"""q of everything that the rows share, held in buffers."""
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from pyro_favae.inference.priors import factor_posterior, weight_prior_posterior
+from pyro_favae.inference.statistics import Statistics, ViewStatistics
+from pyro_favae.inference.updates import (
+    GammaPosterior,
+    WeightsPosterior,
+    expected_log_latents,
+    gamma_divergence,
+    gaussian_entropy,
+    squared_residuals,
+    update_gamma,
+    update_weights,
+)
+from pyro_favae.models.favae import FAVAE
+
+INNER_UPDATES = 3  # rounds of weights, relevance and noise on one set of statistics
+
+
+class ViewPosterior(nn.Module):
+    """q(W, b), q(α) and q(τ) of one view."""
+
+    def __init__(self, model: FAVAE, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.bias_precision = model.bias_precision
+        self.noise_prior_declared = model.noise_of(name)
+        d, size = model.views[name].latent_dim, model.n_factors + 1
+        precisions = d if self.noise_prior_declared.per_feature else 1
+        self.relevance = weight_prior_posterior(model.weights_of(name), model.n_factors)
+        self.register_buffer("weights_mean", torch.zeros(d, size, dtype=torch.float64))
+        covariance = 1e-3 * torch.eye(size, dtype=torch.float64).expand(precisions, size, size).clone()
+        self.register_buffer("weights_covariance", covariance)
+        self.register_buffer("noise_shape", torch.ones(precisions, dtype=torch.float64))
+        self.register_buffer("noise_rate", torch.ones(precisions, dtype=torch.float64))
+
+    @property
+    def weights(self) -> WeightsPosterior:
+        return WeightsPosterior(self.weights_mean, self.weights_covariance)
+
+    @property
+    def noise(self) -> GammaPosterior:
+        return GammaPosterior(self.noise_shape, self.noise_rate)
+
+    @property
+    def noise_prior(self) -> GammaPosterior:
+        prior = self.noise_prior_declared
+        return GammaPosterior(self.noise_rate.new_tensor(prior.shape), self.noise_rate.new_tensor(prior.rate))
+
+    @property
+    def n_features(self) -> int:
+        return len(self.weights_mean)
+
+    @property
+    def squares(self) -> Tensor:
+        """Σ_d <w_dk²>, (K,)."""
+        return self.weights.second_moment.diagonal()[:-1]
+
+    def update(self, statistics: ViewStatistics) -> None:
+        """Closed-form coordinate updates; none lowers the bound."""
+        if statistics.n == 0:
+            return
+        for _ in range(INNER_UPDATES):
+            self.update_weights(statistics)
+            self.relevance.update(self.squares, self.n_features)
+            self.update_noise(statistics)
+
+    def update_weights(self, statistics: ViewStatistics) -> None:
+        """Set q(W, b) to its optimum."""
+        q = update_weights(statistics, self.relevance.precision, self.bias_precision, self.noise.mean)
+        self.weights_mean.copy_(q.mean)
+        self.weights_covariance.copy_(q.covariance)
+
+    def update_noise(self, statistics: ViewStatistics) -> None:
+        """Set q(τ) to its optimum."""
+        residuals = squared_residuals(statistics, self.weights)
+        if len(self.noise_shape) == 1:
+            count, squares = statistics.n * self.n_features, residuals.sum(0, keepdim=True)
+        else:
+            count, squares = statistics.n, residuals
+        q = update_gamma(self.noise_prior, count, squares)
+        self.noise_shape.copy_(q.shape)
+        self.noise_rate.copy_(q.rate)
+
+    def elbo(self, statistics: ViewStatistics) -> dict[str, Tensor]:
+        """The view's named terms of the bound, in nats."""
+        copies = self.n_features // len(self.weights_covariance)
+        bias = self.weights.second_moment[-1, -1]
+        log_nu = self.squares.new_tensor(self.bias_precision).log()
+        log_2pi = self.squares.new_tensor(2 * torch.pi).log()
+        bias_density = 0.5 * (self.n_features * (log_nu - log_2pi) - self.bias_precision * bias)
+        weights = self.relevance.elbo(self.squares, self.n_features) + bias_density
+        return {
+            f"{self.name}.likelihood": statistics.log_likelihood,
+            f"{self.name}.latents": expected_log_latents(statistics, self.weights, self.noise)
+            + statistics.entropy,
+            f"{self.name}.weights": weights + gaussian_entropy(self.weights_covariance, copies),
+            f"{self.name}.noise": -gamma_divergence(self.noise, self.noise_prior),
+        }
+
+    def transform(self, change: Tensor) -> None:
+        """Follow g̃ → change @ g̃, (L, L), leaving W̃ g̃ as it was."""
+        inverse = torch.linalg.inv(change)
+        self.weights_mean.copy_(self.weights_mean @ inverse)
+        covariance = inverse.mT @ self.weights_covariance @ inverse
+        self.weights_covariance.copy_((covariance + covariance.mT) / 2)
+        self.relevance.update(self.squares, self.n_features)
+
+    def sample(self) -> None:
+        """Emit the guide's sites: the joint q(w_d, b_d) as q(w_d) q(b_d | w_d)."""
+        mean, covariance = self.weights
+        covariance = covariance.expand(len(mean), *covariance.shape[1:])
+        self.relevance.sample(self.name)
+        with pyro.plate(f"{self.name}.features", len(mean), dim=-1):
+            marginal = dist.MultivariateNormal(mean[:, :-1], covariance[:, :-1, :-1])
+            weights = pyro.sample(f"{self.name}.weights", marginal)
+            slope = torch.linalg.solve(covariance[:, :-1, :-1], covariance[:, :-1, -1])
+            bias = mean[:, -1] + (slope * (weights - mean[:, :-1])).sum(-1)
+            variance = covariance[:, -1, -1] - (slope * covariance[:, :-1, -1]).sum(-1)
+            pyro.sample(f"{self.name}.bias", dist.Normal(bias, variance.sqrt()))
+        noise = dist.Gamma(self.noise_shape, self.noise_rate)
+        if len(self.noise_shape) == 1:
+            pyro.sample(f"{self.name}.noise_precision", dist.Gamma(self.noise_shape[0], self.noise_rate[0]))
+        else:
+            with pyro.plate(f"{self.name}.features", len(mean), dim=-1):
+                pyro.sample(f"{self.name}.noise_precision", noise)
+
+
+class Posterior(nn.Module):
+    """q of all global quantities: a :class:`ViewPosterior` for each view, and what the factors share."""
+
+    def __init__(self, model: FAVAE) -> None:
+        super().__init__()
+        self.names = tuple(model.views)
+        self.views = nn.ModuleList(ViewPosterior(model, name) for name in self.names)
+        self.factors = factor_posterior(model.factors, model.n_factors)
+
+    def view(self, name: str) -> ViewPosterior:
+        """The posterior of one view."""
+        return self.views[self.names.index(name)]
+
+    @torch.no_grad()
+    def update(self, statistics: Statistics) -> None:
+        """One round of global updates."""
+        for view, sums in zip(self.views, statistics.views, strict=True):
+            view.update(sums)
+        self.factors.update(statistics.factors)
+
+    @torch.no_grad()
+    def transform(self, change: Tensor) -> None:
+        """Follow g̃ → change @ g̃ everywhere."""
+        for view in self.views:
+            view.transform(change)
+        self.factors.transform(change)
+
+    def sample(self) -> None:
+        """Emit the guide's global sites."""
+        for view in self.views:
+            view.sample()
+        self.factors.sample()

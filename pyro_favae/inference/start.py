@@ -1,0 +1,55 @@
+"""Where learning starts: units, random weights, and components of a mixture."""
+
+import torch
+from sklearn.cluster import kmeans_plusplus
+from torch import Tensor
+
+from pyro_favae.data.dataset import Dataset
+from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.priors.mixture import MixturePosterior
+
+SEEDING_ROWS = 5_000  # enough to choose components from
+SEEDING_JITTER = 0.1  # posterior standard deviations, so that identical rows can seed several components
+
+
+@torch.no_grad()
+def calibrate(guide: FAVAEGuide, dataset: Dataset) -> None:
+    """Let each view read its units off the observed rows."""
+    for name, values in dataset.data.items():
+        guide.model.emission(name).calibrate(values[dataset.observed[name]])
+
+
+@torch.no_grad()
+def randomise_weights(guide: FAVAEGuide, generator: torch.Generator) -> None:
+    """Small random weights: enough to break the symmetry between factors."""
+    for view in guide.posterior.views:
+        mean = torch.randn(view.weights_mean.shape, generator=generator, dtype=torch.float64)
+        mean[:, -1] = 0
+        view.weights_mean.copy_(0.3 * mean / view.weights_mean.shape[1] ** 0.5)
+
+
+@torch.no_grad()
+def place_components(
+    guide: FAVAEGuide, dataset: Dataset, names: list[str], generator: torch.Generator
+) -> None:
+    """Seed a mixture's components by k-means++ on the factors' posterior means, as the named views see them."""
+    factors = guide.posterior.factors
+    if not isinstance(factors, MixturePosterior):
+        return
+    device = factors.means.device
+    seen = torch.stack([dataset.observed[name] for name in names]).any(0).nonzero()[:, 0]
+    chosen = seen[torch.randperm(len(seen), generator=generator)[:SEEDING_ROWS]]
+    batch = dataset.batch(chosen, device)
+    views = guide.view_rows({name: batch.data[name] for name in names}, batch.observed, start=True)
+    means = guide.infer(views, batch.n).factors
+    means = means + SEEDING_JITTER * _noise(means, generator)
+    count = len(factors.means)
+    if batch.n < count:
+        means = means[torch.randint(batch.n, (count,), generator=generator)] + _noise(means[:1], generator)
+    seed = int(torch.randint(2**31 - 1, (), generator=generator))
+    centres, _ = kmeans_plusplus(means.cpu().numpy(), count, random_state=seed)
+    factors.place(torch.as_tensor(centres).to(factors.means))
+
+
+def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)

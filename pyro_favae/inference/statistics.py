@@ -1,0 +1,82 @@
+"""Additive sufficient statistics: all that the global updates need of the rows.
+
+They add over rows, so one update serves a full batch, a stream, several processes and decayed sums.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ViewStatistics:
+    """Sums over the rows that have the view, float64, with g̃ = [g, 1] and L = K + 1."""
+
+    n: Tensor  # ()      rows
+    gg: Tensor  # (L, L)  Σ <g̃ g̃ᵀ>
+    zg: Tensor  # (D, L)  Σ <z g̃ᵀ>
+    zz: Tensor  # (D,)    Σ <z²>
+    log_likelihood: Tensor  # ()  Σ of what the view's data are worth given z, nats
+    entropy: Tensor  # ()  Σ entropy of q(z), or of q(z | g), nats
+
+    def rotated(self, change: Tensor) -> "ViewStatistics":
+        """The same sums after g̃ → change @ g̃, (L, L)."""
+        return replace(self, gg=change @ self.gg @ change.mT, zg=self.zg @ change.mT)
+
+
+@dataclass(frozen=True)
+class FactorStatistics:
+    """Sums over all rows, float64; C components of the factors' prior, one for a standard normal."""
+
+    n: Tensor  # ()
+    g: Tensor  # (K,)    Σ <g>
+    gg: Tensor  # (K, K)  Σ <g gᵀ>
+    log_determinant: Tensor  # ()  Σ log |Cov(g | z, component)|
+    counts: Tensor  # (C,)    Σ q(component)
+    component_g: Tensor  # (C, K)  Σ q(component) <g | component>
+    component_entropy: Tensor  # ()  Σ entropy of q(component), nats
+
+    def rotated(self, change: Tensor) -> "FactorStatistics":
+        """The same sums after g̃ → change @ g̃, (L, L), where change's last row is (0, 1)."""
+        matrix, shift = change[:-1, :-1], change[:-1, -1]
+        g = matrix @ self.g
+        gg = matrix @ self.gg @ matrix.mT + torch.outer(g, shift) + torch.outer(shift, g)
+        return replace(
+            self,
+            g=g + self.n * shift,
+            gg=gg + self.n * torch.outer(shift, shift),
+            log_determinant=self.log_determinant + 2 * self.n * torch.linalg.slogdet(matrix).logabsdet,
+            component_g=self.component_g @ matrix.mT + self.counts[:, None] * shift,
+        )
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The statistics of a set of rows."""
+
+    views: tuple[ViewStatistics, ...]
+    factors: FactorStatistics
+
+    def __add__(self, other: "Statistics") -> "Statistics":
+        return _combine(self, other, torch.add)
+
+    def scaled(self, factor: float) -> "Statistics":
+        """Every sum multiplied: a decayed sum, or a sample blown up to the size of the data set."""
+        return _combine(self, self, lambda value, _: factor * value)
+
+    def rotated(self, change: Tensor) -> "Statistics":
+        """The same sums after g̃ → change @ g̃, (L, L)."""
+        return Statistics(tuple(view.rotated(change) for view in self.views), self.factors.rotated(change))
+
+
+def _combine(first, second, operation):
+    if isinstance(first, Tensor):
+        return operation(first, second)
+    if isinstance(first, tuple):
+        return tuple(_combine(a, b, operation) for a, b in zip(first, second, strict=True))
+    values = {
+        field.name: _combine(getattr(first, field.name), getattr(second, field.name), operation)
+        for field in fields(first)
+    }
+    return type(first)(**values)

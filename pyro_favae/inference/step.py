@@ -1,0 +1,102 @@
+"""One gradient step of the encoders and decoders, by Pyro's SVI on the model given its closed forms.
+
+With the factors integrated out, a view's latents have the prior that the *other* views and the global
+posterior give them: N(W̄ A⁻¹ a + b̄, W̄ A⁻¹ W̄ᵀ + 1/τ), A the factors' precision without this view's own W̄ᵀ τ W̄.
+Because the rows' q(g) is optimal, the gradient with it held fixed is that of the profiled bound (FA-VAE
+paper, Eq. 10, with q(g | z) in place of q(g)).
+"""
+
+from collections.abc import Mapping
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from pyro.infer import TraceMeanField_ELBO
+from torch import Tensor
+from torch.distributions import kl_divergence
+
+from pyro_favae.errors import NumericalError
+from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.linear_algebra import cholesky
+from pyro_favae.inference.rows import Rows
+from pyro_favae.inference.views.vae import EncodedRows
+
+
+@torch.no_grad()
+def prior_from_other_views(
+    rows: Rows, view: EncodedRows, component_means: Tensor, dtype: torch.dtype
+) -> dist.MultivariateNormal:
+    """p(z | the row's other views) for the rows that have the view, (observed rows, D)."""
+    own = view.scaled_weights.mT @ view.weights.weights  # W̄ᵀ τ W̄
+    matrices, index = rows.covariance
+    precision = torch.linalg.inv(matrices)
+    without = torch.cholesky_inverse(cholesky(precision - own, "factors without one view"))
+    linear = sum(other.linear for other in rows.views) - view.mean @ view.scaled_weights
+    linear = linear + rows.responsibilities @ component_means + view.weights.bias @ view.scaled_weights
+    factors = rows.covariance._replace(matrices=without).times(linear[:, None])[:, 0]
+    location = factors @ view.weights.weights.mT + view.weights.bias
+    covariance = view.weights.weights @ without @ view.weights.weights.mT + torch.diag(1 / view.noise)
+    root = cholesky(covariance, "latents")
+    observed = view.mask > 0
+    root = root[0] if len(root) == 1 else root[index[observed]]
+    return dist.MultivariateNormal(location[observed].to(dtype), scale_tril=root.to(dtype))
+
+
+class NetworkStep:
+    """Runs the optimiser on the networks of all encoder views."""
+
+    def __init__(self, guide: FAVAEGuide, learning_rate: float, total_steps: int) -> None:
+        self.guide = guide
+        self.names = [name for name in guide.names if guide.inference(name).trained_by_gradient]
+        modules = [module for n in self.names for module in (guide.inference(n), guide.model.emission(n))]
+        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.Adam(parameters, lr=learning_rate)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimiser, max(1, total_steps), eta_min=learning_rate / 20
+        )
+        # one object a view: an ELBO remembers the plates of the model it first saw
+        self.elbos = {name: TraceMeanField_ELBO(max_plate_nesting=1) for name in self.names}
+
+    def __call__(self, data: Mapping[str, Tensor], rows: Rows, views: Mapping[str, EncodedRows]) -> None:
+        """Step on a batch; leaves each view's expected log likelihood in its rows."""
+        total = 0.0
+        for name in self.names:
+            if views[name].mask.any():
+                total = total + self._loss(name, data[name], rows, views[name])
+        if not isinstance(total, Tensor):
+            return
+        self.optimiser.zero_grad()
+        total.backward()
+        self.optimiser.step()
+        self.schedule.step()
+
+    def _loss(self, name: str, data: Tensor, rows: Rows, view: EncodedRows) -> Tensor:
+        """Minus the view's part of the bound for a row, in nats."""
+        mean, variance = view.encoded
+        beta = self.guide.declaration.views[name].beta
+        emission = self.guide.model.emission(name)
+        prior = prior_from_other_views(rows, view, self.guide.posterior.factors.component_means, mean.dtype)
+        encoded = dist.Normal(mean, variance.sqrt()).to_event(1)
+        observed = data[view.mask > 0]
+
+        def model() -> None:
+            with pyro.plate(f"{name}.rows", len(observed)):
+                latents = pyro.sample(f"{name}.latents", prior)
+                with poutine.scale(scale=1 / beta):
+                    emission.sample_data(name, latents, observed)
+
+        def guide() -> None:
+            with pyro.plate(f"{name}.rows", len(observed)):
+                pyro.sample(f"{name}.latents", encoded)
+
+        loss = self.elbos[name].differentiable_loss(model, guide)
+        if not torch.isfinite(loss):
+            raise NumericalError(
+                f"view {name!r}: the loss became {loss.item()} at step {self.schedule.last_epoch}; the networks "
+                "diverged before the posterior was touched: lower learning_rate or raise the decoder's scale"
+            )
+        with torch.no_grad():
+            divergence = kl_divergence(encoded, prior).sum()
+            view.log_likelihood = (beta * (divergence - loss)).to(torch.float64)
+        return loss / len(observed)

@@ -1,0 +1,132 @@
+"""Closed-form updates and the bound's terms: pure functions, one equation each, in float64.
+
+Notation of the FA-VAE paper: W̃ = [W, b] with L = K + 1 columns, g̃ = [g, 1]. A posterior covariance of the
+rows w̃_d is (1, L, L) when all features share it and (D, L, L) otherwise; a precision τ is (1,) or (D,).
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.special import digamma, gammaln
+
+from pyro_favae.inference.linear_algebra import inverse_of_precision
+from pyro_favae.inference.statistics import ViewStatistics
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class GammaPosterior(NamedTuple):
+    """q = Gamma(shape, rate), element by element."""
+
+    shape: Tensor
+    rate: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return self.shape / self.rate
+
+    @property
+    def mean_log(self) -> Tensor:
+        return digamma(self.shape) - self.rate.log()
+
+
+class WeightsPosterior(NamedTuple):
+    """q(w̃_d) = N(mean_d, covariance_d): mean (D, L), covariance (1 or D, L, L)."""
+
+    mean: Tensor
+    covariance: Tensor
+
+    @property
+    def weights(self) -> Tensor:
+        """Posterior mean of W, (D, K)."""
+        return self.mean[:, :-1]
+
+    @property
+    def bias(self) -> Tensor:
+        """Posterior mean of b, (D,)."""
+        return self.mean[:, -1]
+
+    @property
+    def variance(self) -> Tensor:
+        """Posterior variance of W̃, (D, L)."""
+        return self.covariance.diagonal(dim1=-2, dim2=-1).expand_as(self.mean)
+
+    @property
+    def second_moment(self) -> Tensor:
+        """Σ_d <w̃_d w̃_dᵀ>, (L, L)."""
+        return self.weighted_second_moment(self.mean.new_ones(1))
+
+    def weighted_second_moment(self, precision: Tensor) -> Tensor:
+        """Σ_d τ_d <w̃_d w̃_dᵀ>, (L, L); precision (1,) or (D,)."""
+        precision = precision.expand(len(self.mean))
+        outer = (self.mean.mT * precision) @ self.mean
+        return outer + self.weighted_covariance(precision)
+
+    def weighted_covariance(self, precision: Tensor) -> Tensor:
+        """Σ_d τ_d Cov(w̃_d), (L, L)."""
+        precision = precision.expand(len(self.mean))
+        if len(self.covariance) == 1:
+            return precision.sum() * self.covariance[0]
+        return torch.einsum("d,dij->ij", precision, self.covariance)
+
+
+def update_weights(
+    statistics: ViewStatistics, prior_precision: Tensor, bias_precision: float, noise_precision: Tensor
+) -> WeightsPosterior:
+    """Joint update of weights and bias: Σ_w̃ = (diag(<α>, ν) + <τ> S_gg)⁻¹, W̃ = <τ> S_zg Σ_w̃ (Table 1).
+
+    prior_precision: <α>, (K,). The covariance is shared by all features when the noise precision is.
+    """
+    prior = torch.cat([prior_precision, prior_precision.new_tensor([bias_precision])])
+    precision = torch.diag(prior) + noise_precision[:, None, None] * statistics.gg
+    covariance = inverse_of_precision(precision, "weights")
+    right = noise_precision[:, None] * statistics.zg
+    if len(covariance) == 1:
+        return WeightsPosterior(right @ covariance[0], covariance)
+    return WeightsPosterior(torch.einsum("dl,dlk->dk", right, covariance), covariance)
+
+
+def squared_residuals(statistics: ViewStatistics, weights: WeightsPosterior) -> Tensor:
+    """Σ_n <(z_nd − w̃_dᵀ g̃_n)²> for each feature, (D,). Table 1, with <z²> where the paper prints x²."""
+    mean, covariance = weights
+    linear = (mean * statistics.zg).sum(1)
+    quadratic = ((mean @ statistics.gg) * mean).sum(1)
+    spread = (covariance * statistics.gg).sum((-2, -1)).expand(len(mean))
+    return statistics.zz - 2 * linear + quadratic + spread
+
+
+def update_gamma(prior: GammaPosterior, count: Tensor | float, squares: Tensor) -> GammaPosterior:
+    """Gamma posterior of a precision from ``count`` Gaussian terms whose squares sum to ``squares``.
+
+    shape + count/2, rate + squares/2: Table 1's α (count D) and τ (count n D). The authors' code divides both
+    by D, which keeps the mean and spoils the variance.
+    """
+    shape = (prior.shape + torch.as_tensor(count).to(squares) / 2).expand_as(squares)
+    return GammaPosterior(shape.clone(), prior.rate + squares / 2)
+
+
+def gamma_divergence(q: GammaPosterior, prior: GammaPosterior) -> Tensor:
+    """KL(q ‖ prior) between Gammas, summed, in nats."""
+    a, b = prior
+    kl = (q.shape - a) * digamma(q.shape) - gammaln(q.shape) + gammaln(a)
+    kl = kl + a * (q.rate.log() - b.log()) + q.shape * (b - q.rate) / q.rate
+    return kl.sum()
+
+
+def expected_log_latents(
+    statistics: ViewStatistics, weights: WeightsPosterior, noise: GammaPosterior
+) -> Tensor:
+    """Σ_n E_q log N(z_n | W g_n + b, 1/τ), in nats."""
+    residuals = squared_residuals(statistics, weights)
+    features = len(residuals)
+    logs = statistics.n * (noise.mean_log.expand(features) - LOG_2PI)
+    return 0.5 * (logs - noise.mean.expand(features) * residuals).sum()
+
+
+def gaussian_entropy(covariance: Tensor, copies: int = 1) -> Tensor:
+    """Entropy of Gaussians (B, L, L), summed, in nats; ``copies`` of each."""
+    size = covariance.shape[-1]
+    log_determinant = torch.linalg.slogdet(covariance).logabsdet.sum()
+    return 0.5 * copies * (len(covariance) * size * (1 + LOG_2PI) + log_determinant)

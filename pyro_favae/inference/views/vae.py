@@ -1,0 +1,90 @@
+"""Inference of a view behind an encoder."""
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from pyro_favae.inference.posterior import ViewPosterior
+from pyro_favae.inference.views.base import ViewInference, view_inference
+from pyro_favae.inference.views.gaussian import GaussianRows
+from pyro_favae.models.views import Image
+from pyro_favae.models.views.image import DecoderEmission
+
+#: fewest rows whose moments can stand for the data set's
+ENOUGH_ROWS = 8
+
+
+class LatentStandardiser(nn.Module):
+    """Pins the scale of a latent: its aggregate posterior has mean 0 and variance 1 in each dimension.
+
+    With flat priors the bound does not change when z is scaled and the decoder absorbs it, so without this
+    the scale drifts without end. Batch moments while training, running ones otherwise.
+    """
+
+    def __init__(self, latent_dim: int, momentum: float = 0.05) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("mean", torch.zeros(latent_dim))
+        self.register_buffer("variance", torch.ones(latent_dim))
+
+    def forward(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardise encoder moments, each (rows, D)."""
+        centre, spread = self.mean, self.variance
+        if self.training and len(mean) >= ENOUGH_ROWS:
+            centre = mean.mean(0)
+            spread = mean.var(0, correction=0) + variance.mean(0)
+            with torch.no_grad():
+                self.mean.lerp_(centre, self.momentum)
+                self.variance.lerp_(spread, self.momentum)
+        return (mean - centre) / spread.sqrt(), variance / spread
+
+
+class EncoderInference(ViewInference):
+    """q(z | x) = N(μ(x), diag s(x)). FA-VAE paper, Eq. 7."""
+
+    trained_by_gradient = True
+
+    def __init__(self, encoder: nn.Module, latent_dim: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.standardise = LatentStandardiser(latent_dim)
+
+    def encode(self, data: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of q(z | x), each (rows, D)."""
+        mean, log_variance = self.encoder(data).chunk(2, dim=1)
+        return self.standardise(mean, log_variance.clamp(-14, 8).exp())
+
+    def rows(
+        self, data: Tensor, observed: Tensor, posterior: ViewPosterior, emission: DecoderEmission
+    ) -> "EncodedRows":
+        return EncodedRows(posterior, observed, *self.encode(data[observed]))
+
+    def evaluate(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> None:
+        """One draw of the latents for each row."""
+        mean, variance = rows.encoded
+        latents = mean + variance.sqrt() * torch.randn_like(variance)
+        observed = data[rows.mask > 0]
+        density = emission.likelihood.distribution(emission.decoded(latents)).log_prob(observed)
+        rows.log_likelihood = density.to(torch.float64).sum()
+
+    def sample_before(self, name: str, rows: GaussianRows) -> Tensor:
+        scale = rows.latent_variance.sqrt().where(rows.mask[:, None] > 0, 1.0)
+        latents = pyro.sample(f"{name}.latents", dist.Normal(rows.mean, scale).to_event(1))
+        return (latents - rows.mean) * rows.mask[:, None]
+
+
+class EncodedRows(GaussianRows):
+    """Rows whose q(z) comes from an encoder; ``encoded`` keeps the observed rows' moments with gradients."""
+
+    def __init__(self, posterior: ViewPosterior, observed: Tensor, mean: Tensor, variance: Tensor) -> None:
+        self.encoded = (mean, variance)
+        everywhere = mean.new_zeros(2, len(observed), mean.shape[1], dtype=torch.float64)
+        everywhere[0, observed] = mean.detach().to(torch.float64)
+        everywhere[1, observed] = variance.detach().to(torch.float64)
+        super().__init__(posterior, observed, everywhere[0], everywhere[1])
+
+
+@view_inference.register
+def _(view: Image) -> EncoderInference:
+    return EncoderInference(view.encoder(), view.latent_dim)

@@ -1,0 +1,1 @@
+"""p: the generative story. Nothing here learns."""

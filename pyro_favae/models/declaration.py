@@ -1,0 +1,89 @@
+"""Declarations: frozen, comparable descriptions of a model that round-trip through JSON."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pyro_favae.errors import SpecError
+
+_KINDS: dict[str, type["Declaration"]] = {}
+
+
+class Declaration:
+    """Base of everything that is declared: views, priors, likelihoods, the model itself.
+
+    Subclasses are frozen data classes. ``group`` is the name space of their JSON kind, for example
+    ``"views"`` in ``"views.Real"``; a subclass without one is abstract.
+    """
+
+    group: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.group:
+            _KINDS[f"{cls.group}.{cls.__name__}"] = cls
+
+
+def to_json(declaration: Declaration) -> str:
+    """Write a declaration as JSON text that :func:`from_json` reads back to an equal object."""
+    return json.dumps(_encode(declaration), indent=2)
+
+
+def from_json(text: str) -> Declaration:
+    """Read a declaration; raises :class:`SpecError` for anything :func:`to_json` would not have written."""
+    try:
+        declaration = _decode(json.loads(text))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise SpecError(f"not the JSON of a declaration: {error}") from error
+    if not isinstance(declaration, Declaration):
+        raise SpecError(f"the JSON holds {type(declaration).__name__}, expected a declaration with a 'kind'")
+    return declaration
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Declaration):
+        fields = {field.name: _encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"kind": f"{value.group}.{type(value).__name__}", **fields}
+    if isinstance(value, Mapping):
+        return {str(key): _encode(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_encode(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise SpecError(f"a value of type {type(value).__name__} has no JSON form: {value!r}")
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_decode(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "kind" not in value:
+        return {key: _decode(item) for key, item in value.items()}
+    fields = dict(value)
+    kind = fields.pop("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise SpecError(f"unknown kind {kind!r}; known kinds: {', '.join(sorted(_KINDS))}")
+    cls = _KINDS[kind]
+    unknown = set(fields) - {field.name for field in dataclasses.fields(cls)}
+    if unknown:
+        raise SpecError(f"{kind} has no field {', '.join(sorted(map(repr, unknown)))}")
+    try:
+        return cls(**{name: _decode(item) for name, item in fields.items()})
+    except TypeError as error:
+        raise SpecError(f"{kind} cannot be built from {sorted(fields)}: {error}") from error
+
+
+def require_positive(owner: str, **values: float) -> None:
+    """Raise :class:`SpecError` unless every value is a finite number above zero."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            raise SpecError(f"{owner}: {name} is {value!r}, expected a finite number above 0")
+
+
+def require_count(owner: str, **values: int) -> None:
+    """Raise :class:`SpecError` unless every value is a whole number of at least one."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise SpecError(f"{owner}: {name} is {value!r}, expected a whole number of at least 1")

@@ -1,0 +1,32 @@
+"""What a prior on the weights and a prior on the shared factors must provide."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import pyro
+from torch import Tensor
+
+from pyro_favae.models.declaration import Declaration
+
+
+class WeightPrior(Declaration, ABC):
+    """Prior of one view's weights W (D, K), bias excluded."""
+
+    @abstractmethod
+    def sample(self, view: str, features: pyro.plate, n_factors: int, device) -> Tensor:
+        """Emit the Pyro sites ``{view}.weights`` (D, K) and those above it; return the weights."""
+
+
+class FactorPrior(Declaration, ABC):
+    """Prior of the shared factors g (N, K), identity covariance within a row."""
+
+    n_components: ClassVar[int] = 1
+
+    @abstractmethod
+    def sample_globals(self, n_factors: int, device) -> Mapping[str, Tensor]:
+        """Emit the Pyro sites that all rows share."""
+
+    @abstractmethod
+    def sample_rows(self, globals_: Mapping[str, Tensor], n_factors: int, device) -> Tensor:
+        """Emit the Pyro site ``factors`` (rows, K) inside the plate over rows; return the factors."""

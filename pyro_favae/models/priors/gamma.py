@@ -1,0 +1,35 @@
+"""Gamma prior of a noise precision."""
+
+from dataclasses import dataclass
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from pyro_favae.models.declaration import Declaration, require_positive
+
+
+@dataclass(frozen=True)
+class Gamma(Declaration):
+    """τ ~ Gamma(shape, rate), mean shape / rate: one precision a view, or one a feature.
+
+    FA-VAE paper, Section 2.1. The default is nearly flat; prior-predictive checks and NUTS need a proper
+    one such as ``Gamma(2, 2)``.
+    """
+
+    group = "priors"
+    shape: float = 1e-3
+    rate: float = 1e-3
+    per_feature: bool = False
+
+    def __post_init__(self) -> None:
+        require_positive("priors.Gamma", shape=self.shape, rate=self.rate)
+
+    def sample(self, site: str, features: pyro.plate, device) -> Tensor:
+        """Emit the site; shape (D,) when there is a precision for each feature, () otherwise."""
+        shape, rate = (torch.tensor(v, dtype=torch.float64, device=device) for v in (self.shape, self.rate))
+        if not self.per_feature:
+            return pyro.sample(site, dist.Gamma(shape, rate))
+        with features:
+            return pyro.sample(site, dist.Gamma(shape, rate))

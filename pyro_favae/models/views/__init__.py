@@ -1,0 +1,8 @@
+"""Kinds of view; a view is what one source says about the rows."""
+
+from pyro_favae.models.views.base import Emission, View
+from pyro_favae.models.views.bernoulli import Bernoulli
+from pyro_favae.models.views.image import Image
+from pyro_favae.models.views.real import Real
+
+__all__ = ["Bernoulli", "Emission", "Image", "Real", "View"]

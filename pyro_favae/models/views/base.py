@@ -1,0 +1,106 @@
+"""What a kind of view must provide on the generative side."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from pyro_favae.errors import DataError, SpecError
+from pyro_favae.models.declaration import Declaration
+from pyro_favae.models.priors import Gamma, WeightPrior
+
+
+class Emission(nn.Module, ABC):
+    """p(data | W g + b): owns what the generative side of one view learns by gradient or reads off data."""
+
+    @abstractmethod
+    def sample(self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None) -> Tensor:
+        """Emit the view's Pyro sites inside the plate over rows.
+
+        mean: W g + b, (rows, D). precision: τ, () or (D,). data: (rows, *event) observed, or None to draw.
+        """
+
+    @abstractmethod
+    def decode(self, latents: Tensor) -> Tensor:
+        """E[data | latents], (rows, D) → (rows, *event), in the user's units."""
+
+    def draw(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Data drawn given latents; the expectation for continuous data, whose pixel noise nobody wants."""
+        return self.decode(latents)
+
+    def calibrate(self, data: Tensor) -> None:
+        """Set units from the observed rows, once, before learning starts. Most views have none."""
+        return
+
+    @property
+    def unit(self) -> Tensor | None:
+        """User units per latent unit, (D,), where latents are a linear scale of the data; None elsewhere."""
+        return None
+
+
+class View(Declaration, ABC):
+    """A declared view. ``weights`` and ``noise`` override the model's priors for this view.
+
+    latent_dim: D, the size of the view's private latent; a field of some kinds, a property of others.
+    """
+
+    latent_dim: int
+    weights: WeightPrior | None
+    noise: Gamma | None
+
+    @property
+    @abstractmethod
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one row of the data."""
+
+    @property
+    @abstractmethod
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the D latent dimensions."""
+
+    @abstractmethod
+    def emission(self) -> Emission:
+        """Return a fresh, untrained generative half."""
+
+    @abstractmethod
+    def check(self, name: str, data: Tensor) -> None:
+        """Raise :class:`DataError` where observed rows (rows, *event) hold values this view cannot mean."""
+
+    def as_float(self, data: Tensor) -> Tensor:
+        """Data in the type that learning works in."""
+        return data.to(torch.float64)
+
+
+def features_of(kind: str, features: int | tuple[str, ...] | list[str]) -> int | tuple[str, ...]:
+    """Validate a number of features or their names, and return it in hashable form."""
+    if isinstance(features, bool) or not isinstance(features, int | tuple | list):
+        raise SpecError(f"{kind}: expected a number of features or their names, seen {features!r}")
+    if isinstance(features, int):
+        if features < 1:
+            raise SpecError(f"{kind}: {features} features, expected at least 1")
+        return features
+    names = tuple(features)
+    if not names or any(not isinstance(name, str) for name in names):
+        raise SpecError(f"{kind}: feature names must be one or more strings, seen {features!r}")
+    if len(set(names)) != len(names):
+        raise SpecError(f"{kind}: feature names repeat: {sorted({n for n in names if names.count(n) > 1})}")
+    return names
+
+
+def names_of(features: int | tuple[str, ...]) -> tuple[str, ...]:
+    """The names of features, numbered where only their number was declared."""
+    return tuple(str(i) for i in range(features)) if isinstance(features, int) else features
+
+
+def require_finite(name: str, data: Tensor) -> None:
+    """Raise :class:`DataError` if an observed row holds a NaN or an infinity."""
+    if not data.is_floating_point():
+        return
+    bad = ~torch.isfinite(data)
+    if bad.any():
+        rows = int(bad.flatten(1).any(1).sum())
+        what = "infinite" if torch.isinf(data).any() else "NaN (in rows that are not wholly NaN)"
+        raise DataError(
+            f"view {name!r}: {int(bad.sum())} {what} values in {rows} rows, expected finite numbers; "
+            "a row wholly NaN means that the row lacks this view, single missing entries are not supported"
+        )

@@ -1,0 +1,69 @@
+"""Binary attributes of the rows: a multi-label view."""
+
+from dataclasses import dataclass
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from pyro_favae.errors import DataError
+from pyro_favae.models.priors import Gamma, WeightPrior
+from pyro_favae.models.views.base import Emission, View, features_of, names_of, require_finite
+
+
+@dataclass(frozen=True)
+class Bernoulli(View):
+    """x_nd ~ Bernoulli(σ(z_nd)), z_n ~ N(W g_n + b, 1/τ): data (rows, D) of 0 and 1, or booleans.
+
+    q(g, z) is kept exact given Jaakkola's bound. A row that lacks the view is a row of NaN.
+    FA-VAE paper, Section 2.1.1, Eqs. 11 and 12.
+    """
+
+    group = "views"
+    features: int | tuple[str, ...]
+    weights: WeightPrior | None = None
+    noise: Gamma | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", features_of("views.Bernoulli", self.features))
+
+    @property
+    def latent_dim(self) -> int:
+        return len(self.feature_names)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return (self.latent_dim,)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return names_of(self.features)
+
+    def emission(self) -> "BernoulliEmission":
+        return BernoulliEmission()
+
+    def check(self, name: str, data: Tensor) -> None:
+        require_finite(name, data)
+        bad = (data != 0) & (data != 1)
+        if bad.any():
+            example = data[bad][0].item()
+            raise DataError(
+                f"view {name!r}: {int(bad.sum())} values are neither 0 nor 1 (for example {example:g}); "
+                "a Bernoulli view holds binary attributes: map ±1 labels to 0 and 1, declare real numbers "
+                "as views.Real"
+            )
+
+
+class BernoulliEmission(Emission):
+    """The logistic link."""
+
+    def sample(self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None) -> Tensor:
+        latents = pyro.sample(f"{view}.latents", dist.Normal(mean, precision**-0.5).to_event(1))
+        return pyro.sample(f"{view}.data", dist.Bernoulli(logits=latents).to_event(1), obs=data)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return latents.sigmoid()
+
+    def draw(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return torch.bernoulli(latents.sigmoid(), generator=generator)

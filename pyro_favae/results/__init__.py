@@ -1,0 +1,5 @@
+"""The fit: what follows from a model and its posterior alone."""
+
+from pyro_favae.results.fit import Fit
+
+__all__ = ["Fit"]
