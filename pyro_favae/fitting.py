@@ -74,7 +74,7 @@ def fit(
             callbacks=tuple(callbacks),
         )
         outcome = Run(guide, dataset, settings)()
-    return Fit(favae_model, guide, outcome.history, outcome.ended_by)
+    return Fit(guide, outcome.history, outcome.ended_by)
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -1,6 +1,6 @@
 """Aligned rows of several views, and minibatches of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -31,13 +31,22 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.index)
 
+    def only(self, rows: Tensor, names: Sequence[str]) -> "Dataset":
+        """Some rows (a mask or indices) of some views."""
+        return Dataset(
+            {name: self.views[name] for name in names},
+            {name: self.data[name][rows] for name in names},
+            {name: self.observed[name][rows] for name in names},
+            self.index[rows.numpy()],
+        )
+
     def batch(self, rows: Tensor | slice, device: torch.device) -> Batch:
         """Take rows to the device."""
         data = {
             name: self.views[name].as_float(values[rows].to(device)) for name, values in self.data.items()
         }
         observed = {name: mask[rows].to(device) for name, mask in self.observed.items()}
-        return Batch(data, observed, len(next(iter(observed.values()))))
+        return Batch(data, observed, len(self.index[rows.numpy() if isinstance(rows, Tensor) else rows]))
 
     def in_order(self, size: int, device: torch.device) -> Iterator[Batch]:
         """Every row once, in order, at most ``size`` at a time."""

@@ -9,6 +9,7 @@ import torch
 from pyro_favae.data.dataset import Batch, Dataset
 from pyro_favae.inference.guide import LEARNING_STEPS, READING_STEPS, FAVAEGuide
 from pyro_favae.inference.history import Callback, History
+from pyro_favae.inference.order import sort_factors
 from pyro_favae.inference.rotation import rotate
 from pyro_favae.inference.start import calibrate, place_components, randomise_weights
 from pyro_favae.inference.statistics import Statistics
@@ -67,6 +68,7 @@ class Run:
         finally:
             self.guide.eval()
             self.history.close()
+            sort_factors(self.posterior)
         if not self.history.records:
             self._sweep("interrupted")
         return Outcome(self.history.frame(), ended_by)

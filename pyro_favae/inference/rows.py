@@ -52,6 +52,10 @@ class ViewRows(ABC):
     def linear(self) -> Tensor:
         """Precision-weighted mean that a row adds to the factors, (rows, K); zero in missing rows."""
 
+    @abstractmethod
+    def latent_means(self, rows: "Rows") -> Tensor:
+        """Posterior means of the view's latents, (rows, D)."""
+
     def refine(self, rows: "Rows") -> float:
         """Improve local quantities given q(g); returns their largest relative change."""
         return 0.0
@@ -75,13 +79,18 @@ class Rows:
         """Posterior means of the factors, (rows, K)."""
         return (self.responsibilities[..., None] * self.component_factors).sum(1)
 
-    def spread(self) -> Tensor:
-        """Full posterior covariances of the factors, (rows, K, K)."""
+    def component_spread(self) -> Tensor:
+        """Posterior covariances of the factors within any one component, (rows, K, K)."""
         total = self.covariance.matrices[self.covariance.index]
         for view in self.views:
             if view.latent_variance is not None:
                 gain = self.gain(view)[self.covariance.index]
                 total = total + (gain * view.latent_variance[:, None, :]) @ gain.mT
+        return total
+
+    def spread(self) -> Tensor:
+        """Full posterior covariances of the factors, (rows, K, K)."""
+        total = self.component_spread()
         if self.responsibilities.shape[1] > 1:
             deviation = self.component_factors - self.factors[:, None]
             total = total + (deviation * self.responsibilities[..., None]).mT @ deviation
@@ -142,26 +151,38 @@ def infer_rows(
     return rows
 
 
-def pattern_covariance(posterior: Posterior, views: Sequence[ViewRows], n: int) -> RowCovariance:
-    """Covariances of the factors from what does not depend on the row: one for each missing-view pattern."""
+def pattern_covariance(
+    posterior: Posterior, views: Sequence[ViewRows], n: int, without: ViewRows | None = None
+) -> RowCovariance:
+    """Covariances of the factors from what does not depend on the row: one for each missing-view pattern.
+
+    ``without`` leaves out what one view's latents tell, W̄ᵀ τ W̄, but not the uncertainty of its weights.
+    """
     means = posterior.factors.component_means
     eye = torch.eye(means.shape[1]).to(means)
     if not views:
         return RowCovariance(eye[None], torch.zeros(n, dtype=torch.long, device=means.device))
     patterns, index = torch.unique(torch.stack([view.mask for view in views], 1), dim=0, return_inverse=True)
-    added = torch.stack([view.precision for view in views])
+    added = torch.stack(
+        [view.weighted_covariance[:-1, :-1] if view is without else view.precision for view in views]
+    )
     precision = eye + torch.einsum("pm,mkl->pkl", patterns, added)
     return RowCovariance(inverse_of_precision(precision, "factors"), index)
 
 
+def row_covariance(views: Sequence[ViewRows], base: RowCovariance) -> RowCovariance:
+    """Covariances once what depends on the row is added to those of its pattern."""
+    bounded = [view for view in views if view.row_precision is not None]
+    if not bounded:
+        return base
+    factor = torch.cat([view.weights.weights for view in bounded])
+    weights = torch.cat([view.row_precision for view in bounded], 1)
+    return base.conditioned(factor, weights)
+
+
 def _given_local(posterior: Posterior, views: Sequence[ViewRows], base: RowCovariance) -> Rows:
     means = posterior.factors.component_means
-    covariance = base
-    bounded = [view for view in views if view.row_precision is not None]
-    if bounded:
-        factor = torch.cat([view.weights.weights for view in bounded])
-        weights = torch.cat([view.row_precision for view in bounded], 1)
-        covariance = base.conditioned(factor, weights)
+    covariance = row_covariance(views, base)
     linear = sum((view.linear for view in views), means.new_zeros(len(base.index), means.shape[1]))
     total = means + linear[:, None]  # (rows, C, K)
     component_factors = covariance.times(total)

@@ -19,27 +19,25 @@ from torch.distributions import kl_divergence
 from pyro_favae.errors import NumericalError
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.linear_algebra import cholesky
-from pyro_favae.inference.rows import Rows
+from pyro_favae.inference.posterior import Posterior
+from pyro_favae.inference.rows import Rows, pattern_covariance, row_covariance
 from pyro_favae.inference.views.vae import EncodedRows
 
 
 @torch.no_grad()
-def prior_from_other_views(
-    rows: Rows, view: EncodedRows, component_means: Tensor, dtype: torch.dtype
-) -> dist.MultivariateNormal:
+def prior_from_other_views(posterior: Posterior, rows: Rows, view: EncodedRows) -> dist.MultivariateNormal:
     """p(z | the row's other views) for the rows that have the view, (observed rows, D)."""
-    own = view.scaled_weights.mT @ view.weights.weights  # W̄ᵀ τ W̄
-    matrices, index = rows.covariance
-    precision = torch.linalg.inv(matrices)
-    without = torch.cholesky_inverse(cholesky(precision - own, "factors without one view"))
+    base = pattern_covariance(posterior, rows.views, len(view.mask), without=view)
+    without = row_covariance(rows.views, base)
     linear = sum(other.linear for other in rows.views) - view.mean @ view.scaled_weights
-    linear = linear + rows.responsibilities @ component_means + view.weights.bias @ view.scaled_weights
-    factors = rows.covariance._replace(matrices=without).times(linear[:, None])[:, 0]
+    linear = linear + rows.responsibilities @ posterior.factors.component_means + view.weights.bias @ view.scaled_weights
+    factors = without.times(linear[:, None])[:, 0]
     location = factors @ view.weights.weights.mT + view.weights.bias
-    covariance = view.weights.weights @ without @ view.weights.weights.mT + torch.diag(1 / view.noise)
+    covariance = view.weights.weights @ without.matrices @ view.weights.weights.mT + torch.diag(1 / view.noise)
     root = cholesky(covariance, "latents")
     observed = view.mask > 0
-    root = root[0] if len(root) == 1 else root[index[observed]]
+    root = root[0] if len(root) == 1 else root[without.index[observed]]
+    dtype = view.encoded[0].dtype
     return dist.MultivariateNormal(location[observed].to(dtype), scale_tril=root.to(dtype))
 
 
@@ -76,7 +74,7 @@ class NetworkStep:
         mean, variance = view.encoded
         beta = self.guide.declaration.views[name].beta
         emission = self.guide.model.emission(name)
-        prior = prior_from_other_views(rows, view, self.guide.posterior.factors.component_means, mean.dtype)
+        prior = prior_from_other_views(self.guide.posterior, rows, view)
         encoded = dist.Normal(mean, variance.sqrt()).to_event(1)
         observed = data[view.mask > 0]
 

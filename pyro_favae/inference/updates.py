@@ -28,6 +28,19 @@ class GammaPosterior(NamedTuple):
         return self.shape / self.rate
 
     @property
+    def variance(self) -> Tensor:
+        return self.shape / self.rate.square()
+
+    @property
+    def mean_inverse(self) -> Tensor:
+        """E[1/τ], infinite where the shape is at most 1."""
+        return torch.where(self.shape > 1, self.rate / (self.shape - 1).clamp_min(1e-300), torch.inf)
+
+    def sample(self, n: int) -> Tensor:
+        """n draws, (n, ...)."""
+        return torch.distributions.Gamma(self.shape, self.rate).sample((n,))
+
+    @property
     def mean_log(self) -> Tensor:
         return digamma(self.shape) - self.rate.log()
 
@@ -52,6 +65,11 @@ class WeightsPosterior(NamedTuple):
     def variance(self) -> Tensor:
         """Posterior variance of W̃, (D, L)."""
         return self.covariance.diagonal(dim1=-2, dim2=-1).expand_as(self.mean)
+
+    def sample(self, n: int) -> Tensor:
+        """n draws of W̃, (n, D, L)."""
+        q = torch.distributions.MultivariateNormal(self.mean, self.covariance)
+        return q.sample((n,))
 
     @property
     def second_moment(self) -> Tensor:

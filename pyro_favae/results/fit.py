@@ -1,6 +1,193 @@
-"""stub"""
+"""What a fit is: the model, the posterior, and what follows from them alone."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pyro_favae.data import known_views, prepare
+from pyro_favae.inference.activity import active_factors
+from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.posterior import Posterior
+from pyro_favae.models.declaration import require_count
+from pyro_favae.models.favae import FAVAE, FAVAEModel
+from pyro_favae.results import files, latent_moves, predictive
+from pyro_favae.results.predictive import Factors, Prediction
 
 
 class Fit:
-    def __init__(self, model, guide, history, ended_by):
-        self.model, self.guide, self.history, self.ended_by = model, guide, history, ended_by
+    """A fitted FA-VAE. Arrays in and out are in the user's units; ``given`` maps view names to data.
+
+    model, guide: the trained Pyro callables. declaration: what was declared. history: data frame, one row a
+    pass. ended_by: ``"tolerance"``, ``"epochs"``, ``"callback"`` or ``"interrupted"``.
+    """
+
+    def __init__(self, guide: FAVAEGuide, history: pd.DataFrame, ended_by: str) -> None:
+        self.guide = guide
+        self.history = history
+        self.ended_by = ended_by
+
+    @property
+    def model(self) -> FAVAEModel:
+        """The trained Pyro model."""
+        return self.guide.model
+
+    @property
+    def declaration(self) -> FAVAE:
+        """What was declared."""
+        return self.guide.declaration
+
+    @property
+    def posterior(self) -> Posterior:
+        """The posteriors of the global quantities, in the model's own (standardised) units."""
+        return self.guide.posterior
+
+    @property
+    def elbo(self) -> float:
+        """The bound after the last pass, in nats, every constant kept, of data in the user's units."""
+        return float(self.history["elbo"].iloc[-1])
+
+    @property
+    def active(self) -> pd.DataFrame:
+        """Which factors each view uses: booleans, views × factors."""
+        mask = active_factors(self.posterior).cpu().numpy()
+        return pd.DataFrame(mask, index=pd.Index(self.posterior.names, name="view")).rename_axis(
+            columns="factor"
+        )
+
+    def weights(self, view: str) -> np.ndarray:
+        """Posterior mean of a view's weights, (D, K), in the user's units per standard deviation of a factor."""
+        self._known(view)
+        weights = self.posterior.view(view).weights.weights
+        unit = self.model.emission(view).unit
+        return (weights if unit is None else weights * unit[:, None]).cpu().numpy()
+
+    def transform(self, given: Mapping[str, Any]) -> Factors:
+        """Posterior of the shared factors of new rows: ``mean`` (rows, K), ``sd``, ``covariance``."""
+        return predictive.transform(self.guide, given)
+
+    def predict(
+        self, view: str, given: Mapping[str, Any], n_draws: int = 0, seed: int | None = None
+    ) -> Prediction:
+        """Predictive distribution of a view given any subset of views.
+
+        Returns ``mean`` and ``sd`` (rows, *event), and ``draws`` (n_draws, rows, *event) if asked for. For a
+        binary view the mean is a probability, the logistic integrated over all uncertainty; behind a decoder
+        the moments are of the decoded image, by Monte Carlo.
+        """
+        self._known(view)
+        return predictive.predict(self.guide, view, given, n_draws, seed)
+
+    def generate(
+        self,
+        view: str | Sequence[str],
+        given: Mapping[str, Any] | None = None,
+        n: int = 1,
+        seed: int | None = None,
+    ) -> np.ndarray | dict[str, np.ndarray]:
+        """Draws of a view, (n, rows, *event), latents sampled; of one row from the prior if nothing is given.
+
+        With a list of views, a mapping of names to draws that share their factors. Images come as the
+        decoder's mean.
+        """
+        require_count("generate", n=n)
+        names = [view] if isinstance(view, str) else list(view)
+        for name in names:
+            self._known(name)
+        drawn = predictive.generate(self.guide, names, given, n, seed)
+        return drawn[view] if isinstance(view, str) else drawn
+
+    def reconstruct(self, view: str, data: Any) -> np.ndarray:
+        """Data decoded from the posterior mean of their latents, (rows, *event).
+
+        Views without a network are their own latents, so theirs pass through the factors instead.
+        """
+        self._known(view)
+        if not self.guide.inference(view).trained_by_gradient:
+            return self.predict(view, {view: data}).mean
+        return latent_moves.decode(self.guide, view, latent_moves.latent_means(self.guide, view, data))
+
+    def edit(self, view: str, data: Any, attributes: Mapping[str, float]) -> np.ndarray:
+        """Rows with attributes of another view set to given values and everything private kept.
+
+        For example ``fit.edit("face", images, {"smiling": 1})``; returns (rows, *event).
+        """
+        self._known(view)
+        return latent_moves.edit(self.guide, view, data, attributes)
+
+    def interpolate(
+        self, view: str, start: Any, end: Any, steps: int = 8, space: str = "private"
+    ) -> np.ndarray:
+        """Rows on the way from start to end, (steps, rows, *event).
+
+        space: ``"private"`` moves the view's latents, ``"shared"`` only what the shared factors say of them.
+        """
+        self._known(view)
+        require_count("interpolate", steps=steps)
+        return latent_moves.interpolate(self.guide, view, start, end, steps, space)
+
+    def traverse(
+        self,
+        view: str,
+        data: Any = None,
+        *,
+        dimension: int | None = None,
+        factor: int | None = None,
+        steps: int = 9,
+        span: float = 3.0,
+    ) -> np.ndarray:
+        """Rows as a latent dimension or a shared factor moves by ±span standard deviations, (steps, rows, *event).
+
+        Starts from the rows of ``data``, or from the centre of the prior.
+        """
+        self._known(view)
+        require_count("traverse", steps=steps)
+        return latent_moves.traverse(self.guide, view, data, dimension, factor, steps, span)
+
+    def impute(self, data: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """The data with rows that lack a view filled by its predictive mean, (rows, *event) by view."""
+        dataset = prepare(self.declaration, data)
+        filled = {}
+        for name, values in dataset.data.items():
+            units = dataset.views[name].as_float(values).clone().numpy()
+            missing = ~dataset.observed[name]
+            if missing.any():
+                given = dataset.only(missing, [other for other in dataset.data if other != name])
+                units[missing.numpy()] = predictive.predict_rows(
+                    self.guide, name, predictive.inferred(self.guide, given)
+                ).mean
+            filled[name] = units
+        return filled
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the fit to one file: safetensors with JSON in its header, no pickle."""
+        files.write(path, self.guide, self.history, self.ended_by)
+
+    def _known(self, view: str) -> None:
+        known_views(self.declaration, {view: None})
+
+    def __repr__(self) -> str:
+        views = ", ".join(f"{name}: {active.sum()} factors" for name, active in self.active.iterrows())
+        return f"Fit(bound {self.elbo:,.1f} nats after {len(self.history)} passes, ended by {self.ended_by}; {views})"
+
+    def _repr_html_(self) -> str:
+        active = self.active
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{type(self.declaration.views[name]).__name__}</td>"
+            f"<td>{self.declaration.views[name].latent_dim}</td><td>{int(active.loc[name].sum())}</td></tr>"
+            for name in active.index
+        )
+        return (
+            f"<b>FA-VAE fit</b>: bound {self.elbo:,.1f} nats after {len(self.history)} passes "
+            f"(ended by {self.ended_by}), {int(active.any().sum())} of {active.shape[1]} factors active"
+            "<table><tr><th>view</th><th>kind</th><th>latent dimensions</th><th>active factors</th></tr>"
+            f"{rows}</table>"
+        )
+
+
+def load(path: str | os.PathLike, device: str | torch.device = "cpu") -> Fit:
+    """Read a saved fit; raises :class:`LoadError` for a file that is foreign, truncated or tampered with."""
+    return Fit(*files.read(path, torch.device(device)))

@@ -45,6 +45,9 @@ class BernoulliRows(ViewRows):
         answer = (self.data - 0.5 + self.noise * self.weights.bias) / self.total_precision
         return self.mask[:, None] * (answer @ self.scaled_weights - self.weights_bias)
 
+    def latent_means(self, rows: Rows) -> Tensor:
+        return self.latent_mean(rows.factors)
+
     def latent_mean(self, factors: Tensor) -> Tensor:
         """E[z | g] at given factors, (rows, D)."""
         prior = factors @ self.weights.weights.mT + self.weights.bias

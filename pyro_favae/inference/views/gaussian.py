@@ -41,6 +41,9 @@ class GaussianRows(ViewRows):
     def linear(self) -> Tensor:
         return self.mean @ self.scaled_weights - self.mask[:, None] * self.weights_bias
 
+    def latent_means(self, rows: Rows) -> Tensor:
+        return self.mean
+
     def statistics(self, rows: Rows, gg: Tensor) -> ViewStatistics:
         g = torch.cat([rows.factors, torch.ones_like(self.mask)[:, None]], 1)
         zg, zz = self.mean.mT @ g, self.mean.square().sum(0)

@@ -1,6 +1,7 @@
 """What a kind of view must provide on the generative side."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,13 @@ class Emission(nn.Module, ABC):
     def decode(self, latents: Tensor) -> Tensor:
         """E[data | latents], (rows, D) → (rows, *event), in the user's units."""
 
+    def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Mean and variance of the data when latents are N(mean, diag variance), each (..., D), if known.
+
+        None where they have no formula, as behind a decoder.
+        """
+        return None
+
     def draw(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Data drawn given latents; the expectation for continuous data, whose pixel noise nobody wants."""
         return self.decode(latents)
@@ -43,6 +51,8 @@ class View(Declaration, ABC):
 
     latent_dim: D, the size of the view's private latent; a field of some kinds, a property of others.
     """
+
+    binary: ClassVar[bool] = False  # whether the data are 0 or 1
 
     latent_dim: int
     weights: WeightPrior | None

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import pyro
 import pyro.distributions as dist
 import torch
+from numpy.polynomial.hermite import hermgauss
 from torch import Tensor
 
 from pyro_favae.errors import DataError
 from pyro_favae.models.priors import Gamma, WeightPrior
 from pyro_favae.models.views.base import Emission, View, features_of, names_of, require_finite
+
+QUADRATURE_NODES = 32
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Bernoulli(View):
     """
 
     group = "views"
+    binary = True
     features: int | tuple[str, ...]
     weights: WeightPrior | None = None
     noise: Gamma | None = None
@@ -64,6 +68,17 @@ class BernoulliEmission(Emission):
 
     def decode(self, latents: Tensor) -> Tensor:
         return latents.sigmoid()
+
+    def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Integrates the logistic by Gauss-Hermite quadrature; σ(mean) would be overconfident."""
+        nodes, weights = hermgauss(QUADRATURE_NODES)
+        nodes = torch.as_tensor(nodes).to(mean) * 2**0.5
+        weights = torch.as_tensor(weights).to(mean) / torch.pi**0.5
+        probability = torch.zeros_like(mean)
+        for node, weight in zip(nodes, weights, strict=True):
+            probability = probability + weight * (mean + variance.sqrt() * node).sigmoid()
+        probability = probability.clamp(0, 1)
+        return probability, probability * (1 - probability)
 
     def draw(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return torch.bernoulli(latents.sigmoid(), generator=generator)

@@ -93,6 +93,9 @@ class RealEmission(Emission):
     def decode(self, latents: Tensor) -> Tensor:
         return self.location + self.scale * latents
 
+    def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        return self.decode(mean), self.scale.square() * variance
+
     def encode(self, data: Tensor) -> Tensor:
         """The latents that data (rows, D) are."""
         return (data - self.location) / self.scale

@@ -1,0 +1,1 @@
+"""Reading a fit: functions over a fit and data."""

@@ -1,0 +1,1 @@
+"""Pictures: functions over a fit or a diagnostic, each takes and returns matplotlib Axes."""

@@ -1,0 +1,184 @@
+"""Predictive distributions of any view given any subset of views."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyro_favae.data import Dataset, given_views
+from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.posterior import ViewPosterior
+from pyro_favae.inference.rows import Rows
+
+CHUNK = 512  # rows at a time, so that memory does not grow with the number asked for
+DRAWS = 64  # for moments that have no formula
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Posterior of the shared factors of some rows."""
+
+    mean: np.ndarray  # (rows, K)
+    sd: np.ndarray  # (rows, K), standard deviations
+    covariance: np.ndarray  # (rows, K, K)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictive distribution of a view, in the user's units; probabilities for a binary view."""
+
+    mean: np.ndarray  # (rows, *event)
+    sd: np.ndarray  # (rows, *event), standard deviations
+    draws: np.ndarray | None  # (draws, rows, *event)
+
+
+def device_of(guide: FAVAEGuide) -> torch.device:
+    """Where a guide lives."""
+    return guide.posterior.factors.component_means.device
+
+
+def inferred(guide: FAVAEGuide, dataset: Dataset) -> Iterator[Rows]:
+    """q of the rows of a data set, a chunk at a time."""
+    for batch in dataset.in_order(CHUNK, device_of(guide)):
+        yield guide.infer(guide.view_rows(batch.data, batch.observed), batch.n)
+
+
+def rows_given(guide: FAVAEGuide, given: Mapping[str, Any] | None, n: int = 1) -> Iterator[Rows]:
+    """q of the rows that are given; of n rows of which nothing is known when nothing is."""
+    if given is None:
+        yield guide.infer({}, n)
+    else:
+        yield from inferred(guide, given_views(guide.declaration, given))
+
+
+@torch.no_grad()
+def transform(guide: FAVAEGuide, given: Mapping[str, Any]) -> Factors:
+    """Posterior of the factors given any subset of views."""
+    means, covariances = [], []
+    for rows in rows_given(guide, given):
+        means.append(rows.factors)
+        covariances.append(rows.spread())
+    mean, covariance = torch.cat(means).cpu().numpy(), torch.cat(covariances).cpu().numpy()
+    return Factors(mean, np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)), covariance)
+
+
+def latent_moments(posterior: ViewPosterior, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Mean and marginal variance of a view's latents within each component, (rows, C, D).
+
+    N(W̄ḡ + b̄, W̄ Σ_g W̄ᵀ + E[1/τ] + ḡ̃ᵀ Σ_w ḡ̃ + tr(Σ_w Σ_g̃)): noise and both posterior uncertainties.
+    """
+    weights = posterior.weights
+    covariance = rows.component_spread()
+    factors = rows.component_factors
+    mean = factors @ weights.weights.mT + weights.bias
+    from_factors = ((weights.weights @ covariance) * weights.weights).sum(-1)  # (rows, D)
+    from_weights = weight_uncertainty(posterior, factors)
+    trace = torch.einsum("dkl,nkl->nd", weights.covariance[:, :-1, :-1], covariance)
+    variance = from_factors + trace + posterior.noise.mean_inverse
+    return mean, variance[:, None] + from_weights
+
+
+def weight_uncertainty(posterior: ViewPosterior, factors: Tensor) -> Tensor:
+    """g̃ᵀ Cov(w̃_d) g̃ for factors (..., K): (..., D), or (..., 1) where all features share it."""
+    extended = torch.cat([factors, torch.ones_like(factors[..., :1])], -1)
+    return torch.einsum("...k,dkl,...l->...d", extended, posterior.weights.covariance, extended)
+
+
+@torch.no_grad()
+def draw_latents(
+    guide: FAVAEGuide, names: Sequence[str], rows: Rows, n: int, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """n joint draws of the latents of several views, (n, rows, D) each, from the same factors."""
+    factors = _draw_factors(rows, n, generator)
+    latents = {}
+    for name in names:
+        posterior = guide.posterior.view(name)
+        mean = factors @ posterior.weights.weights.mT + posterior.weights.bias
+        variance = posterior.noise.mean_inverse + weight_uncertainty(posterior, factors)
+        latents[name] = mean + variance.sqrt() * _normal(mean, generator)
+    return latents
+
+
+def _draw_factors(rows: Rows, n: int, generator: torch.Generator) -> Tensor:
+    """n draws of the factors of each row, (n, rows, K)."""
+    component = torch.multinomial(rows.responsibilities, n, replacement=True, generator=generator).mT
+    mean = rows.component_factors[torch.arange(component.shape[1], device=component.device), component]
+    root = torch.linalg.cholesky(rows.component_spread())
+    return mean + (root @ _normal(mean, generator)[..., None])[..., 0]
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+
+def generator_for(guide: FAVAEGuide, seed: int | None) -> torch.Generator:
+    """A generator on the guide's device; seeded from torch's own when seed is None."""
+    seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed
+    return torch.Generator(device=device_of(guide)).manual_seed(seed)
+
+
+@torch.no_grad()
+def generate(
+    guide: FAVAEGuide, names: Sequence[str], given: Mapping[str, Any] | None, n: int, seed: int | None
+) -> dict[str, np.ndarray]:
+    """n draws of each row's views, (n, rows, *event)."""
+    generator = generator_for(guide, seed)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for rows in rows_given(guide, given):
+        for name, latents in draw_latents(guide, names, rows, n, generator).items():
+            drawn = guide.model.emission(name).draw(latents.flatten(0, 1), generator)
+            parts[name].append(drawn.unflatten(0, latents.shape[:2]).cpu().numpy())
+    return {name: np.concatenate(chunks, 1) for name, chunks in parts.items()}
+
+
+def predict(
+    guide: FAVAEGuide, name: str, given: Mapping[str, Any] | None, n_draws: int, seed: int | None
+) -> Prediction:
+    """Predictive mean and standard deviation of a view, and draws if asked for."""
+    return predict_rows(guide, name, rows_given(guide, given), n_draws, seed)
+
+
+@torch.no_grad()
+def predict_rows(
+    guide: FAVAEGuide, name: str, chunks: Iterable[Rows], n_draws: int = 0, seed: int | None = None
+) -> Prediction:
+    """The same for rows whose q is known."""
+    generator = generator_for(guide, seed)
+    means, deviations, draws = [], [], []
+    for rows in chunks:
+        mean, deviation = _moments(guide, name, rows, generator)
+        means.append(mean.cpu().numpy())
+        deviations.append(deviation.cpu().numpy())
+        if n_draws:
+            latents = draw_latents(guide, [name], rows, n_draws, generator)[name]
+            drawn = guide.model.emission(name).draw(latents.flatten(0, 1), generator)
+            draws.append(drawn.unflatten(0, latents.shape[:2]).cpu().numpy())
+    drawn = np.concatenate(draws, 1) if draws else None
+    return Prediction(np.concatenate(means), np.concatenate(deviations), drawn)
+
+
+def _moments(guide: FAVAEGuide, name: str, rows: Rows, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    emission = guide.model.emission(name)
+    known = emission.moments(*latent_moments(guide.posterior.view(name), rows))
+    if known is None:
+        return _moments_by_draws(guide, name, rows, generator)
+    mean, variance = known
+    share = rows.responsibilities[..., None]
+    total = (share * mean).sum(1)
+    spread = (share * (variance + mean.square())).sum(1) - total.square()
+    return total, spread.clamp_min(0).sqrt()
+
+
+def _moments_by_draws(
+    guide: FAVAEGuide, name: str, rows: Rows, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    emission = guide.model.emission(name)
+    latents = draw_latents(guide, [name], rows, DRAWS, generator)[name]
+    first = second = 0.0
+    for draw in latents:
+        decoded = emission.decode(draw)
+        first, second = first + decoded / DRAWS, second + decoded.square() / DRAWS
+    return first, (second - first.square()).clamp_min(0).sqrt()
