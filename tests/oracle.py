@@ -296,8 +296,7 @@ def factor_terms(factors: Factors, rows: list[Row]) -> dict[str, float]:
             inside = row.covariance + np.outer(row.mean, row.mean)
             if len(row.responsibilities) > 1:
                 inside = inside - sum(
-                    r * np.outer(m, m)
-                    for r, m in zip(row.responsibilities, row.component_means, strict=True)
+                    r * np.outer(m, m) for r, m in zip(row.responsibilities, row.component_means, strict=True)
                 )
                 inside = inside + np.outer(row.component_means[c], row.component_means[c])
             square = np.trace(inside) - 2 * factors.means[c] @ row.component_means[c]

@@ -1,1 +1,25 @@
 """Reading a fit: functions over a fit and data."""
+
+from pyro_favae.diagnostics.information import (
+    MutualInformation,
+    factor_influence,
+    influence,
+    mutual_information,
+)
+from pyro_favae.diagnostics.reliability import Calibration, calibration, expected_calibration_error
+from pyro_favae.diagnostics.roles import SharingWarning, sharing
+from pyro_favae.diagnostics.variance import total_variance_explained, variance_explained
+
+__all__ = [
+    "Calibration",
+    "MutualInformation",
+    "SharingWarning",
+    "calibration",
+    "expected_calibration_error",
+    "factor_influence",
+    "influence",
+    "mutual_information",
+    "sharing",
+    "total_variance_explained",
+    "variance_explained",
+]

@@ -3,7 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pyro_favae.diagnostics import expected_calibration_error
 from pyro_favae.errors import DataError
+
+__all__ = ["expected_calibration_error", "r2", "spread"]
 
 
 def r2(reconstruction: ArrayLike, images: ArrayLike, baseline_mean: ArrayLike) -> float:
@@ -39,25 +42,6 @@ def spread(images: ArrayLike, labels: ArrayLike, real_images: ArrayLike, real_la
     return _within_class_variance(images, labels, classes) / _within_class_variance(
         real_images, real_labels, classes
     )
-
-
-def expected_calibration_error(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = 10) -> float:
-    """Return the mean gap between predicted probability and observed frequency, over equally wide bins.
-
-    Args:
-        probabilities: any shape, in [0, 1].
-        outcomes: the same shape, 0 or 1.
-        bins: number of bins of [0, 1]; each counts by the number of predictions in it.
-    """
-    probabilities, outcomes = _arrays(probabilities, outcomes)
-    if probabilities.shape != outcomes.shape:
-        raise DataError(f"outcomes: expected shape {probabilities.shape}, got {outcomes.shape}")
-    if not (np.all(probabilities >= 0) and np.all(probabilities <= 1)):
-        raise DataError("probabilities: expected values in [0, 1]; are they logits, or is one missing?")
-    probabilities, outcomes = probabilities.ravel(), outcomes.ravel()
-    which = np.minimum((probabilities * bins).astype(int), bins - 1)
-    gaps = np.bincount(which, weights=probabilities - outcomes, minlength=bins)
-    return float(np.abs(gaps).sum() / len(probabilities))
 
 
 def _within_class_variance(images: ArrayLike, labels: ArrayLike, classes: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.linear_algebra import cholesky, inverse_of_precision
+from pyro_favae.inference.linear_algebra import inverse_of_precision
 
 
 class RowCovariance(NamedTuple):
@@ -57,5 +57,5 @@ class RowCovariance(NamedTuple):
         small = root[:, :, None] * (factor @ self.matrices @ factor.mT)[self.index] * root[:, None, :]
         small = small + torch.eye(features).to(small)
         scaled = projected * root[:, None, :]
-        half = torch.linalg.solve_triangular(cholesky(small, "factors"), scaled.mT, upper=False)
-        return RowCovariance(covariance - half.mT @ half, index)
+        removed = scaled @ inverse_of_precision(small, "factors") @ scaled.mT
+        return RowCovariance(covariance - removed, index)

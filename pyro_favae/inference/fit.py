@@ -16,7 +16,7 @@ from pyro_favae.inference.statistics import Statistics
 from pyro_favae.inference.step import NetworkStep
 
 START_SWEEPS = 10  # closed-form sweeps before the first recorded pass
-SETTLING_SWEEPS = 5  # closed-form sweeps after the networks have stopped
+SETTLING_SWEEPS = 3  # closed-form sweeps after the networks have stopped
 UPDATES_A_PASS = 4  # global updates in a pass that also trains networks
 PATIENCE = 10  # passes over which a stochastic bound's gain is judged
 

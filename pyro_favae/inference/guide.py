@@ -14,7 +14,7 @@ from pyro_favae.inference.views import view_inference
 from pyro_favae.models.favae import FAVAEModel
 
 #: local steps of a binary view: while learning, and where the result is read off
-LEARNING_STEPS, READING_STEPS = 5, 100
+LEARNING_STEPS, READING_STEPS = 3, 100
 
 
 class FAVAEGuide(nn.Module):

@@ -7,6 +7,7 @@ view's prior is then what the *other* views say of it, not an echo of itself.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -74,10 +75,10 @@ class Rows:
     component_factors: Tensor  # (rows, C, K)
     responsibilities: Tensor  # (rows, C)
 
-    @property
+    @cached_property
     def factors(self) -> Tensor:
         """Posterior means of the factors, (rows, K)."""
-        return (self.responsibilities[..., None] * self.component_factors).sum(1)
+        return (self.responsibilities[:, None, :] @ self.component_factors)[:, 0]
 
     def component_spread(self) -> Tensor:
         """Posterior covariances of the factors within any one component, (rows, K, K)."""
@@ -92,9 +93,26 @@ class Rows:
         """Full posterior covariances of the factors, (rows, K, K)."""
         total = self.component_spread()
         if self.responsibilities.shape[1] > 1:
-            deviation = self.component_factors - self.factors[:, None]
+            deviation = self._deviation
             total = total + (deviation * self.responsibilities[..., None]).mT @ deviation
         return total
+
+    def projected_spread(self, weights: Tensor) -> Tensor:
+        """weights @ spread, (rows, D, K), for weights (D, K), without forming the spread."""
+        total = (weights @ self.covariance.matrices)[self.covariance.index]
+        for view in self.views:
+            if view.latent_variance is not None:
+                gain = self.gain(view)
+                scaled = (weights @ gain)[self.covariance.index] * view.latent_variance[:, None, :]
+                total = total + scaled @ gain[self.covariance.index].mT
+        if self.responsibilities.shape[1] > 1:
+            projected = (self._deviation @ weights.mT) * self.responsibilities[..., None]
+            total = total + projected.mT @ self._deviation
+        return total
+
+    @cached_property
+    def _deviation(self) -> Tensor:
+        return self.component_factors - self.factors[:, None]
 
     def gain(self, view: ViewRows) -> Tensor:
         """How the mean of g follows a view's latents, Cov τ W̄ᵀ, (P, K, D)."""

@@ -1,1 +1,25 @@
-"""Pictures: functions over a fit or a diagnostic, each takes and returns matplotlib Axes."""
+"""Pictures: functions over a fit or a diagnostic, each takes and returns matplotlib Axes.
+
+None relies on colour alone, and none changes matplotlib's settings.
+"""
+
+from pyro_favae.plots.heat_maps import variance_explained, weights
+from pyro_favae.plots.learning import bound
+from pyro_favae.plots.mosaic import images
+from pyro_favae.plots.moves import edits, generated, traversal
+from pyro_favae.plots.reliability import calibration
+from pyro_favae.plots.roles import sharing
+from pyro_favae.plots.scatter import factors
+
+__all__ = [
+    "bound",
+    "calibration",
+    "edits",
+    "factors",
+    "generated",
+    "images",
+    "sharing",
+    "traversal",
+    "variance_explained",
+    "weights",
+]

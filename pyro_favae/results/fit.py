@@ -87,17 +87,18 @@ class Fit:
         given: Mapping[str, Any] | None = None,
         n: int = 1,
         seed: int | None = None,
+        expected: bool = False,
     ) -> np.ndarray | dict[str, np.ndarray]:
         """Draws of a view, (n, rows, *event), latents sampled; of one row from the prior if nothing is given.
 
         With a list of views, a mapping of names to draws that share their factors. Images come as the
-        decoder's mean.
+        decoder's mean; with ``expected`` so do binary views, as probabilities given the drawn latents.
         """
         require_count("generate", n=n)
         names = [view] if isinstance(view, str) else list(view)
         for name in names:
             self._known(name)
-        drawn = predictive.generate(self.guide, names, given, n, seed)
+        drawn = predictive.generate(self.guide, names, given, n, seed, expected)
         return drawn[view] if isinstance(view, str) else drawn
 
     def reconstruct(self, view: str, data: Any) -> np.ndarray:

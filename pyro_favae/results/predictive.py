@@ -122,14 +122,20 @@ def generator_for(guide: FAVAEGuide, seed: int | None) -> torch.Generator:
 
 @torch.no_grad()
 def generate(
-    guide: FAVAEGuide, names: Sequence[str], given: Mapping[str, Any] | None, n: int, seed: int | None
+    guide: FAVAEGuide,
+    names: Sequence[str],
+    given: Mapping[str, Any] | None,
+    n: int,
+    seed: int | None,
+    expected: bool = False,
 ) -> dict[str, np.ndarray]:
-    """n draws of each row's views, (n, rows, *event)."""
+    """n draws of each row's views, (n, rows, *event); of their expectation given drawn latents if so wished."""
     generator = generator_for(guide, seed)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for rows in rows_given(guide, given):
         for name, latents in draw_latents(guide, names, rows, n, generator).items():
-            drawn = guide.model.emission(name).draw(latents.flatten(0, 1), generator)
+            emission, flat = guide.model.emission(name), latents.flatten(0, 1)
+            drawn = emission.decode(flat) if expected else emission.draw(flat, generator)
             parts[name].append(drawn.unflatten(0, latents.shape[:2]).cpu().numpy())
     return {name: np.concatenate(chunks, 1) for name, chunks in parts.items()}
 

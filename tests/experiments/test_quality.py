@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pyro_favae.errors import DataError
-from pyro_favae.experiments.quality import expected_calibration_error, r2, spread
+from pyro_favae.experiments.quality import r2, spread
 
 
 def test_r2_of_the_images_themselves_and_of_their_mean(rng):
@@ -48,27 +48,3 @@ def test_spread_needs_two_images_a_class(rng):
         spread(real[:3], [0, 0, 1], real, [0, 0, 1, 1])
     with pytest.raises(DataError, match="labels"):
         spread(real, [0, 0], real, [0, 0, 1, 1])
-
-
-def test_calibration_error_by_hand():
-    # one bin of two predictions at 0.9 with frequency 0.5, one of two at 0.1 with frequency 0
-    assert expected_calibration_error([0.9, 0.9, 0.1, 0.1], [1, 0, 0, 0]) == pytest.approx((0.4 + 0.1) / 2)
-    assert expected_calibration_error([0.0, 1.0], [0, 1]) == 0
-    assert expected_calibration_error([[0.0], [1.0]], [[1], [0]]) == 1
-
-
-def test_calibration_error_of_calibrated_probabilities_vanishes(rng):
-    n, bins = 100_000, 10
-    probabilities = rng.random(n)
-    outcomes = rng.random(n) < probabilities
-    # each bin's gap has a standard error of at most 0.5 / sqrt(n / bins)
-    assert expected_calibration_error(probabilities, outcomes, bins) < 4 * 0.5 / np.sqrt(n / bins)
-
-
-def test_calibration_error_refuses_what_are_no_probabilities():
-    with pytest.raises(DataError, match="logits"):
-        expected_calibration_error([2.0], [1])
-    with pytest.raises(DataError, match="missing"):
-        expected_calibration_error([np.nan], [1])
-    with pytest.raises(DataError, match="shape"):
-        expected_calibration_error([0.5], [1, 0])

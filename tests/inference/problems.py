@@ -90,9 +90,7 @@ def problem(name: str, *, n: int = 10, n_factors: int = 3, missing: bool = True,
         weights = ARD(1.5, 0.7) if i == 0 else None
         make = Bernoulli if kind == "binary" else Real
         declared[f"{kind}{i}"] = make(features, weights=weights, noise=noise)
-    declaration = FAVAE(
-        declared, n_factors, weights=ARD(2.0, 2.0), factors=factors, bias_precision=0.2
-    )
+    declaration = FAVAE(declared, n_factors, weights=ARD(2.0, 2.0), factors=factors, bias_precision=0.2)
     posterior = Posterior(declaration)
     randomise(posterior, rng)
     observed, data, variance = [], [], []

@@ -51,7 +51,9 @@ def test_statistics(solved):
     assert_close(factors.gg, second[:-1, :-1])
     assert_close(factors.log_determinant, sum(np.linalg.slogdet(row.conditional)[1] for row in expected_rows))
     assert_close(factors.counts, r.sum(0))
-    assert_close(factors.component_g, sum(row.responsibilities[:, None] * row.component_means for row in expected_rows))
+    assert_close(
+        factors.component_g, sum(row.responsibilities[:, None] * row.component_means for row in expected_rows)
+    )
 
 
 def test_bound(solved):

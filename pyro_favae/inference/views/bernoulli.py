@@ -56,7 +56,7 @@ class BernoulliRows(ViewRows):
     def _moments(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
         """Mean (rows, D) and variance of z, and its covariance with g, (rows, D, K)."""
         shrinkage = self.noise / self.total_precision
-        covariance = self.weights.weights @ rows.spread()
+        covariance = rows.projected_spread(self.weights.weights)
         projected = (covariance * self.weights.weights).sum(-1)
         variance = 1 / self.total_precision + shrinkage.square() * projected
         return self.latent_mean(rows.factors), variance, shrinkage[..., None] * covariance

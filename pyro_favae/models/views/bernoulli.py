@@ -25,12 +25,12 @@ class Bernoulli(View):
 
     group = "views"
     binary = True
-    features: int | tuple[str, ...]
+    dim_or_names: int | tuple[str, ...]
     weights: WeightPrior | None = None
     noise: Gamma | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "features", features_of("views.Bernoulli", self.features))
+        object.__setattr__(self, "dim_or_names", features_of("views.Bernoulli", self.dim_or_names))
 
     @property
     def latent_dim(self) -> int:
@@ -42,7 +42,7 @@ class Bernoulli(View):
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        return names_of(self.features)
+        return names_of(self.dim_or_names)
 
     def emission(self) -> "BernoulliEmission":
         return BernoulliEmission()

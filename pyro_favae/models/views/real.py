@@ -20,20 +20,20 @@ Standardise = Literal["view", "feature", "none"]
 class Real(View):
     """x_n = location + scale · z_n, z_n ~ N(W g_n + b, 1/τ): data (rows, D), q(z) a point.
 
-    features: their number, or their names. standardise: ``"view"`` centres each feature and divides the whole
+    dim: the number of features, or their names. standardise: ``"view"`` centres each feature and divides the whole
     view by one standard deviation, ``"feature"`` divides each by its own, ``"none"`` leaves the data as they
     are; densities, weights and predictions come back in the user's units whichever is chosen.
     A row that lacks the view is a row of NaN.
     """
 
     group = "views"
-    features: int | tuple[str, ...]
+    dim: int | tuple[str, ...]
     standardise: Standardise = "view"
     weights: WeightPrior | None = None
     noise: Gamma | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "features", features_of("views.Real", self.features))
+        object.__setattr__(self, "dim", features_of("views.Real", self.dim))
         if self.standardise not in get_args(Standardise):
             raise SpecError(
                 f"views.Real: standardise is {self.standardise!r}, expected one of {get_args(Standardise)}"
@@ -49,7 +49,7 @@ class Real(View):
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        return names_of(self.features)
+        return names_of(self.dim)
 
     def emission(self) -> "RealEmission":
         return RealEmission(self)

@@ -1,0 +1,110 @@
+"""Two views of handwritten digits: MNIST images and their ten labels, and what each part of the design buys.
+
+python benchmarks/bench_two_views.py [--root DIR] [--seeds 3] [--variants full ...] [--epochs 40]
+
+Learns from the first 9,000 images of the t10k part, tests on the last 1,000. One judge for all rows.
+"""
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+
+import pyro_favae as fv
+from pyro_favae.experiments.digits import digit_quality
+from pyro_favae.experiments.judge import Judge, train_judge
+from pyro_favae.inference import step
+
+LEARN = 9_000
+IMAGE = fv.views.Image((1, 28, 28), latent_dim=16, beta=5.0, noise=fv.priors.Gamma(per_feature=True))
+FULL = fv.FAVAE(
+    {"image": IMAGE, "label": fv.views.Bernoulli(tuple(str(digit) for digit in range(10)))},
+    n_factors=30,
+    factors=fv.priors.Mixture(50),
+)
+
+
+def echoing_prior(posterior, rows, view):
+    """N(W̄ḡ + b̄, 1/τ): the factorised q(g) q(z) of the paper, where a view's prior echoes its own latents."""
+    mean = (rows.factors @ view.weights.weights.mT + view.weights.bias)[view.mask > 0]
+    root = torch.diag(view.noise**-0.5)
+    dtype = view.encoded[0].dtype
+    return torch.distributions.MultivariateNormal(mean.to(dtype), scale_tril=root.to(dtype))
+
+
+def with_beta(beta: float) -> fv.FAVAE:
+    return replace(FULL, views=FULL.views | {"image": replace(IMAGE, beta=beta)})
+
+
+VARIANTS: dict[str, fv.FAVAE] = {
+    "full": FULL,
+    "standard normal factors": replace(FULL, factors=fv.priors.StandardNormal()),
+    "10 components": replace(FULL, factors=fv.priors.Mixture(10)),
+    "beta 1": with_beta(1.0),
+    "beta 10": with_beta(10.0),
+    "labels as real numbers": replace(FULL, views=FULL.views | {"label": fv.views.Real(10)}),
+    "one noise precision a view": replace(FULL, views=FULL.views | {"image": replace(IMAGE, noise=None)}),
+    "factorised q(g) q(z)": FULL,
+}
+
+
+def measure(name: str, learn, test, judge: Judge, epochs: int, seed: int) -> dict[str, float]:
+    codes = np.eye(10)
+    data = {"image": learn.images, "label": codes[learn.labels]}
+    patch: Callable = mock.patch.object
+    begin = time.perf_counter()
+    prior = echoing_prior if name.startswith("factorised") else step.prior_from_other_views
+    with patch(step, "prior_from_other_views", prior):
+        fit = fv.fit(VARIANTS[name], data, epochs=epochs, batch_size=128, seed=seed, progress=False)
+    minutes = (time.perf_counter() - begin) / 60
+    images = test.images / np.float32(255)
+    quality = digit_quality(fit, judge, images, test.labels, codes, learn.images.mean(0) / 255, seed)
+    return {**asdict(quality), "minutes": minutes}
+
+
+def report(name: str, rows: list[dict[str, float]]) -> str:
+    cells = []
+    for key in rows[0]:
+        values = [row[key] for row in rows]
+        spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+        cells.append(f"{np.mean(values):.3f}{spread}")
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    default = os.environ.get("PYRO_FAVAE_DATA", "../shared/data")
+    parser.add_argument("--root", type=Path, default=default, help="folder that holds MNIST/raw")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--variants", nargs="+", default=["full"], choices=[*VARIANTS, "all"])
+    options = parser.parse_args()
+    if not (options.root / "MNIST").is_dir():
+        raise SystemExit(f"no MNIST below {options.root}: pass --root, or set PYRO_FAVAE_DATA")
+
+    real, part = fv.datasets.load_mnist(options.root, train=True), fv.datasets.load_mnist(options.root)
+    learn = replace(part, images=part.images[:LEARN], labels=part.labels[:LEARN])
+    test = replace(part, images=part.images[LEARN:], labels=part.labels[LEARN:])
+    judge = train_judge(real.images, real.labels, epochs=2)
+    accuracy = (judge.predict(part.images) == part.labels).mean()
+    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"the judge recognises {accuracy:.4f} of the real t10k images; {options.seeds} seeds, mean (range)\n")
+    names = list(VARIANTS) if "all" in options.variants else options.variants
+    header = None
+    for name in names:
+        rows = [measure(name, learn, test, judge, options.epochs, seed) for seed in range(options.seeds)]
+        if header is None:
+            header = list(rows[0])
+            print("| | " + " | ".join(header) + " |\n|---" * 1 + "|---" * len(header) + "|")
+        print(report(name, rows), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""What the plots share: where to draw, and how marks differ without colour."""
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+#: pairs told apart by shape and by lightness
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h")
+COLOURS = ("#08306b", "#d95f02", "#1b9e77", "#7570b3", "#e7298a", "#66a61e")
+
+
+def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
+    """Return the given Axes, or those of a new figure of width × height inches."""
+    if ax is not None:
+        return ax
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def thinned(count: int, most: int) -> range:
+    """At most ``most`` evenly spaced positions out of ``count``, for tick labels that must not overlap."""
+    return range(0, count, -(-count // most) if count else 1)

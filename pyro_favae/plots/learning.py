@@ -1,0 +1,77 @@
+"""How learning went."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from pyro_favae.plots.canvas import COLOURS, MARKERS, axes_for
+from pyro_favae.results import Fit
+
+
+def bound(fit: Fit, ax: Axes | None = None) -> Axes:
+    """The bound and its terms against the pass, in nats relative to their last values.
+
+    Weights, noise and components are drawn as one term; with a β other than 1, what learning climbs is drawn too.
+    The passes that settle the closed forms, after the networks have stopped, are shaded. The axis shows the later
+    half of the passes; what comes before may lie far outside.
+    """
+    ax = axes_for(ax, 8, 4.5)
+    history = fit.history
+    ax.plot(*_relative(history["elbo"]), label="bound", color="black", linewidth=2.5, zorder=3)
+    shown = [history["elbo"]]
+    if not np.allclose(history["objective"], history["elbo"]):
+        ax.plot(
+            *_relative(history["objective"]), label="objective, tempered by β", color="black", linestyle="--"
+        )
+        shown.append(history["objective"])
+    for i, (name, values) in enumerate(_terms(history).items()):
+        style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        every = max(1, len(values) // 8)
+        ax.plot(*_relative(values), label=name, linewidth=1.2, markersize=4, markevery=every, **style)
+        shown.append(values)
+    _shade_settling(ax, history)
+    _limit(ax, shown)
+    ax.axhline(0, color="0.7", linewidth=0.8, zorder=1)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("pass over the data")
+    ax.set_ylabel("nats, relative to the last pass")
+    ax.set_title(f"Bound {fit.elbo:,.1f} nats after {len(history)} passes (ended by {fit.ended_by})")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    return ax
+
+
+def _relative(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Passes and how far the values still are from the last."""
+    return values.index.to_numpy(), (values - values.iloc[-1]).to_numpy()
+
+
+def _terms(history: pd.DataFrame) -> dict[str, pd.Series]:
+    """The bound's terms by label, the small ones added up."""
+    terms, rest = {}, 0.0
+    for name in history.columns:
+        view, _, term = name.rpartition(".")
+        if view and term in ("likelihood", "latents"):
+            terms[f"{view}: {term}"] = history[name]
+        elif name == "factors":
+            terms[name] = history[name]
+        elif name == "components" or view:
+            rest = rest + history[name]
+    label = "weights, noise, components" if "components" in history else "weights, noise"
+    return terms | {label: rest}
+
+
+def _shade_settling(ax: Axes, history: pd.DataFrame) -> None:
+    settled = history.index[history["stage"] == "settle"]
+    if len(settled):
+        ax.axvspan(
+            settled[0] - 0.5, settled[-1] + 0.5, color="0.9", zorder=0, label="settling: closed forms only"
+        )
+
+
+def _limit(ax: Axes, curves: list[pd.Series]) -> None:
+    """Fit the axis to the later half of the passes."""
+    late = [_relative(values)[1][len(values) // 2 :] for values in curves]
+    low, high = min(map(np.min, late)), max(map(np.max, late))
+    margin = 0.05 * (high - low) or 1.0
+    ax.set_ylim(low - margin, high + margin)

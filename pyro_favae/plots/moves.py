@@ -1,0 +1,114 @@
+"""Rows of a view reconstructed, edited, traversed and generated, as pictures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from pyro_favae.data import given_views
+from pyro_favae.errors import SpecError
+from pyro_favae.plots.mosaic import images as draw_images
+from pyro_favae.results import Fit
+
+
+def traversal(
+    fit: Fit,
+    view: str,
+    data: Any = None,
+    *,
+    factors: Sequence[int] | int | None = None,
+    dimensions: Sequence[int] | int | None = None,
+    steps: int = 7,
+    span: float = 3.0,
+    ax: Axes | None = None,
+) -> Axes:
+    """One row of images for each shared factor or latent dimension, as it moves by ±span standard deviations.
+
+    Starts from the first row of ``data``, or from the centre of the prior. The factors that the view uses when
+    neither is named.
+    """
+    if factors is not None and dimensions is not None:
+        raise SpecError("traversal: give factors= or dimensions=, not both")
+    if dimensions is None:
+        what = "factor"
+        moved = np.flatnonzero(fit.active.loc[view]) if factors is None else np.atleast_1d(factors)
+    else:
+        what, moved = "dimension", np.atleast_1d(dimensions)
+    if not len(moved):
+        raise SpecError(f"traversal: view {view!r} uses no factor; name some with factors= or dimensions=")
+    grid = [fit.traverse(view, data, **{what: int(i)}, steps=steps, span=span)[:, 0] for i in moved]
+    offsets = np.linspace(-span, span, steps)
+    return draw_images(
+        np.stack(grid),
+        row_titles=[f"{what} {i}" for i in moved],
+        column_titles=[f"{offset:+.3g}" if offset else "0" for offset in offsets],
+        title=f"{view}: one {'shared factor' if what == 'factor' else 'latent dimension'} moved, in sd",
+        ax=ax,
+    )
+
+
+def edits(
+    fit: Fit,
+    view: str,
+    images: Any,
+    settings: Mapping[str, float] | Sequence[Mapping[str, float]],
+    ax: Axes | None = None,
+) -> Axes:
+    """Each image (n, C, H, W), its reconstruction, and what becomes of it under each setting.
+
+    settings: ``{"loop": 1, "even": 0}`` makes one column an attribute; a list of such mappings one column each,
+    whose attributes change together.
+    """
+    changes = (
+        [{name: value} for name, value in settings.items()] if isinstance(settings, Mapping) else settings
+    )
+    original = given_views(fit.declaration, {view: images})
+    original = original.views[view].as_float(original.data[view]).numpy()
+    columns = [
+        original,
+        fit.reconstruct(view, images),
+        *(fit.edit(view, images, change) for change in changes),
+    ]
+    titles = ["\n".join(f"{name} = {value:g}" for name, value in change.items()) for change in changes]
+    return draw_images(
+        np.stack(columns, 1),
+        column_titles=["original", "recon-\nstructed", *titles],
+        title=f"{view}, edited",
+        ax=ax,
+    )
+
+
+def generated(
+    fit: Fit,
+    view: str,
+    given: Mapping[str, Any] | None = None,
+    n: int = 8,
+    *,
+    titles: Sequence[str] | None = None,
+    seed: int | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """n draws of an image view for each row that is given, one row of images each; from the prior if none is.
+
+    titles: of the rows; the attributes that are on, where only a binary view is given.
+    """
+    draws = fit.generate(view, given, n=n, seed=seed)
+    if given is None:
+        return draw_images(draws[:, 0], title=f"{view}, generated from nothing", ax=ax)
+    titles = _attributes_on(fit, given) if titles is None else titles
+    return draw_images(
+        draws.swapaxes(0, 1), row_titles=titles, title=f"{view}, generated from {', '.join(given)}", ax=ax
+    )
+
+
+def _attributes_on(fit: Fit, given: Mapping[str, Any]) -> list[str] | None:
+    """What is set in each row of the only view given, if it is binary."""
+    rows = given_views(fit.declaration, given)
+    if len(rows.views) > 1 or not all(view.binary for view in rows.views.values()):
+        return None
+    ((name, view),) = rows.views.items()
+    values = rows.data[name].numpy()
+    return [
+        ", ".join(f for f, on in zip(view.feature_names, row, strict=True) if on) or "none" for row in values
+    ]

@@ -1,0 +1,168 @@
+"""Each closed-form update is the exact optimum of its block: no gradient left, no perturbation that gains."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from pyro_favae.inference.bounds import jaakkola_bound, jaakkola_curvature
+from tests.inference import free_form
+from tests.inference.problems import CLOSED_FORM, COMBINATIONS, Problem, problem
+
+GENERATOR = torch.Generator().manual_seed(1)
+
+
+def perturbed(value: Tensor, size: float, *, positive: bool, symmetric: bool) -> Tensor:
+    """A random neighbour that keeps signs, or positive definiteness, where the block needs it."""
+    noise = torch.randn(value.shape, generator=GENERATOR, dtype=value.dtype)
+    if symmetric:
+        change = torch.eye(value.shape[-1]).to(value) + size * noise
+        return change @ value @ change.mT
+    return value * (size * noise).exp() if positive else value + size * noise
+
+
+def kind_of(name: str) -> dict[str, bool]:
+    positive = ("shape", "rate", "dirichlet", "variance", "scale", "xi")
+    return {
+        "symmetric": "covariance" in name,
+        "positive": any(word in name.split(".")[-1] or word in name.split(".")[0] for word in positive),
+    }
+
+
+def assert_optimum(function, at: dict[str, Tensor], what: str = "") -> None:
+    """No gradient at the optimum relative to one nearby, and no neighbour higher."""
+
+    def gradient(values: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        leaves = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
+        value = function(leaves)
+        return value.detach(), dict(
+            zip(leaves, torch.autograd.grad(value, list(leaves.values())), strict=True)
+        )
+
+    best, zero = gradient(at)
+    for name in at:
+        # moved alone, so that a block whose optimum does not depend on the others is judged by itself
+        near = {**at, name: perturbed(at[name], 0.1, **kind_of(name))}
+        _, nearby = gradient(near)
+        residual, scale = float(zero[name].abs().max()), float(nearby[name].abs().max())
+        assert residual <= 1e-7 * scale, f"{what} {name}: gradient {residual:.3g}, nearby {scale:.3g}"
+    for size in (1e-3, 1e-2, 1e-1, 0.5):
+        for _ in range(5):
+            near = {name: perturbed(value, size, **kind_of(name)) for name, value in at.items()}
+            gain = float(function(near) - best)
+            assert gain <= 1e-10 * abs(float(best)), f"{what}: a step of {size} gains {gain:.3g} nats"
+
+
+def buffers(p: Problem, *names: str) -> dict[str, Tensor]:
+    state = p.posterior.state_dict()
+    return {name: state[name] for name in names}
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_the_differentiable_bound_is_the_named_terms(name):
+    p = problem(name)
+    rows = p.infer()
+    sums = rows.statistics()
+    rebuilt = free_form.statistics(p, free_form.read(p, rows))
+    for first, second in zip((*sums.views, sums.factors), (*rebuilt.views, rebuilt.factors), strict=True):
+        for field in first.__dataclass_fields__:
+            torch.testing.assert_close(getattr(second, field), getattr(first, field), rtol=1e-9, atol=1e-9)
+    assert math.isclose(p.bound(sums), float(free_form.bound(p.posterior, rebuilt)), rel_tol=1e-9)
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_rows(name):
+    """q(component), q(g | z, component), q(z | g) of binary views and ξ, all at once."""
+    p = problem(name)
+    free = free_form.read(p, p.infer(iterations=500))
+    fixed = {k: v for k, v in free.parameters().items() if k.startswith(("mean.", "variance."))}
+    at = {k: v for k, v in free.parameters().items() if k not in fixed}
+    if at["logits"].shape[1] == 1:
+        fixed["logits"] = at.pop("logits")
+    masked = {k: v for k, v in at.items() if k.startswith(("slope", "intercept", "scale", "xi", "gain"))}
+
+    def function(values: dict[str, Tensor]) -> Tensor:
+        # what a row without the view would have is no part of q
+        values = dict(values)
+        for key in masked:
+            mask = p.observed[int(key.split(".")[1])].reshape(-1, *[1] * (values[key].dim() - 1))
+            values[key] = torch.where(mask, values[key], masked[key])
+        return free_form.bound(p.posterior, free_form.statistics(p, free.replaced(fixed | values)))
+
+    assert_optimum(function, at)
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+@pytest.mark.parametrize("block", ["weights", "relevance", "noise"])
+def test_view_blocks(name, block):
+    p = problem(name)
+    sums = p.infer(iterations=3).statistics()
+    for v, posterior in enumerate(p.posterior.views):
+        if block == "weights":
+            posterior.update_weights(sums.views[v])
+            names = (f"views.{v}.weights_mean", f"views.{v}.weights_covariance")
+        elif block == "relevance":
+            posterior.relevance.update(posterior.squares, posterior.n_features)
+            names = (f"views.{v}.relevance.shape", f"views.{v}.relevance.rate")
+        else:
+            posterior.update_noise(sums.views[v])
+            names = (f"views.{v}.noise_shape", f"views.{v}.noise_rate")
+        assert_optimum(
+            lambda values: free_form.bound_at(p.posterior, sums, values), buffers(p, *names), block
+        )
+
+
+@pytest.mark.parametrize("name", ["mixture", "all"])
+def test_components_of_a_mixture(name):
+    p = problem(name)
+    sums = p.infer(iterations=3).statistics()
+    p.posterior.factors.update(sums.factors)
+    names = ("factors.means", "factors.covariance", "factors.dirichlet")
+    assert_optimum(lambda values: free_form.bound_at(p.posterior, sums, values), buffers(p, *names))
+
+
+@pytest.mark.parametrize("name", CLOSED_FORM)
+def test_the_conjugate_update_of_weights_is_the_exact_posterior(name):
+    """Given the rows' moments, q(W, b) is Bayes' rule for a linear regression."""
+    p = problem(name)
+    sums = p.infer(iterations=3).statistics()
+    for v, posterior in enumerate(p.posterior.views):
+        before = posterior.noise.mean.expand(posterior.n_features)
+        posterior.update_weights(sums.views[v])
+        prior = torch.cat([posterior.relevance.precision, before.new_tensor([p.declaration.bias_precision])])
+        covariance = posterior.weights_covariance.expand(posterior.n_features, -1, -1)
+        for d in range(posterior.n_features):
+            precision = torch.diag(prior) + before[d] * sums.views[v].gg
+            eye = torch.eye(len(prior), dtype=torch.float64)
+            torch.testing.assert_close(precision @ covariance[d], eye, rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(
+                precision @ posterior.weights_mean[d], before[d] * sums.views[v].zg[d], rtol=1e-11, atol=1e-11
+            )
+
+
+def test_one_real_view_given_the_globals_is_exact_inference():
+    """With known W, b and τ the rows' q(g) is the exact posterior and the bound the exact evidence."""
+    p = problem("real", missing=False)
+    with torch.no_grad():
+        for view in p.posterior.views:
+            view.weights_covariance.mul_(1e-14)
+    rows = p.infer()
+    weights = torch.cat([view.weights_mean[:, :-1] for view in p.posterior.views])
+    bias = torch.cat([view.weights_mean[:, -1] for view in p.posterior.views])
+    tau = torch.cat([view.noise.mean.expand(view.n_features) for view in p.posterior.views])
+    z = torch.cat(p.data, 1)
+    marginal = weights @ weights.mT + torch.diag(1 / tau)
+    mean = (z - bias) @ torch.linalg.solve(marginal, weights)
+    covariance = torch.eye(3) - weights.mT @ torch.linalg.solve(marginal, weights)
+    torch.testing.assert_close(rows.factors, mean, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(rows.covariance.matrices[0], covariance, rtol=1e-10, atol=1e-10)
+
+
+def test_jaakkola_xi():
+    """ξ² = <z²> is the optimum of the bound."""
+    data = torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64)
+    mean = torch.tensor([-0.3, 2.0, 0.0], dtype=torch.float64)
+    second = mean.square() + torch.tensor([0.5, 0.1, 3.0], dtype=torch.float64)
+    assert_optimum(lambda v: jaakkola_bound(data, mean, second, v["xi"]).sum(), {"xi": second.sqrt()})
+    assert jaakkola_curvature(second.sqrt()).min() > 0

@@ -1,0 +1,52 @@
+"""Every declared prior has an inference half that fits it."""
+
+import inspect
+
+import pytest
+
+from pyro_favae.inference.priors import factor_posterior, weight_prior_posterior
+from pyro_favae.models.priors import ARD, FactorPrior, Mixture, StandardNormal, WeightPrior
+from tests.inference.check_priors import check_weight_prior
+
+
+def concrete(base: type) -> list[type]:
+    """The package's own leaf classes below a base."""
+    found, stack = [], [base]
+    while stack:
+        cls = stack.pop()
+        stack += cls.__subclasses__()
+        if not inspect.isabstract(cls) and cls.__module__.startswith("pyro_favae."):
+            found.append(cls)
+    return sorted(found, key=lambda cls: cls.__name__)
+
+
+@pytest.mark.parametrize("kind", concrete(WeightPrior), ids=lambda cls: cls.__name__)
+def test_weight_prior(kind):
+    check_weight_prior(kind())
+
+
+@pytest.mark.parametrize("prior", [ARD(2.0, 2.0), ARD(0.5, 3.0)], ids=str)
+def test_weight_prior_with_other_settings(prior):
+    check_weight_prior(prior)
+
+
+def test_the_priors_are_found():
+    assert ARD in concrete(WeightPrior)
+    assert {Mixture, StandardNormal} <= set(concrete(FactorPrior))
+
+
+@pytest.mark.parametrize("kind", concrete(FactorPrior), ids=lambda cls: cls.__name__)
+def test_factor_prior_has_an_inference_half(kind):
+    posterior = factor_posterior(kind(), 3)
+    assert posterior.component_means.shape == (kind().n_components, 3)
+    assert posterior.log_weights.shape == (kind().n_components,)
+
+
+def test_a_prior_without_inference_says_so():
+    class Unknown:
+        pass
+
+    with pytest.raises(NotImplementedError, match="Unknown"):
+        weight_prior_posterior(Unknown(), 2)
+    with pytest.raises(NotImplementedError, match="Unknown"):
+        factor_posterior(Unknown(), 2)

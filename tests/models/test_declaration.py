@@ -1,0 +1,144 @@
+"""Declarations: frozen, comparable, and readable back from JSON."""
+
+import dataclasses
+import json
+
+import pytest
+
+from pyro_favae.errors import SpecError
+from pyro_favae.models import likelihoods, views
+from pyro_favae.models.declaration import from_json, to_json
+from pyro_favae.models.favae import FAVAE
+from pyro_favae.models.priors import ARD, Gamma, Mixture, StandardNormal
+
+MODEL = FAVAE(
+    {
+        "face": views.Image((3, 8, 8), latent_dim=5, beta=2.0, likelihood=likelihoods.Bernoulli()),
+        "labels": views.Bernoulli(["smiling", "male"], weights=ARD(0.5, 0.25)),
+        "spectrum": views.Real(12, standardise="feature", noise=Gamma(2.0, 2.0, per_feature=True)),
+        "names": views.Real(("a", "b")),
+    },
+    n_factors=4,
+    weights=ARD(2.0, 2.0),
+    factors=Mixture(3, mean_precision=0.3),
+    bias_precision=0.1,
+)
+DECLARATIONS = [
+    MODEL,
+    *MODEL.views.values(),
+    ARD(),
+    Gamma(2.0, 3.0),
+    Mixture(),
+    StandardNormal(),
+    likelihoods.Gaussian(0.3, learn=True),
+    likelihoods.Bernoulli(),
+]
+
+
+@pytest.mark.parametrize("declaration", DECLARATIONS, ids=lambda d: type(d).__name__)
+def test_json_round_trip(declaration):
+    text = to_json(declaration)
+    again = from_json(text)
+    assert again == declaration
+    assert type(again) is type(declaration)
+    assert to_json(again) == text
+    json.loads(text)
+
+
+@pytest.mark.parametrize("declaration", DECLARATIONS, ids=lambda d: type(d).__name__)
+def test_frozen(declaration):
+    fields = dataclasses.fields(declaration)
+    for field in fields:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(declaration, field.name, None)
+
+
+def test_comparable():
+    assert views.Real(3) == views.Real(3)
+    assert views.Real(3) != views.Real(4)
+    assert views.Real(["a", "b"]) == views.Real(("a", "b"))
+    assert Gamma() != Gamma(per_feature=True)
+    assert FAVAE({"a": views.Real(3)}, 2) == FAVAE({"a": views.Real(3)}, 2)
+    assert FAVAE({"a": views.Real(3)}, 2) != FAVAE({"b": views.Real(3)}, 2)
+    assert hash(views.Real(["a", "b"])) == hash(views.Real(("a", "b")))
+
+
+def test_the_order_of_views_survives():
+    assert list(from_json(to_json(MODEL)).views) == list(MODEL.views)
+
+
+def test_priors_of_a_view_override_the_models():
+    assert MODEL.weights_of("labels") == ARD(0.5, 0.25)
+    assert MODEL.weights_of("face") == ARD(2.0, 2.0)
+    assert MODEL.noise_of("spectrum") == Gamma(2.0, 2.0, per_feature=True)
+    assert MODEL.noise_of("face") == Gamma()
+
+
+def test_later_changes_of_the_mapping_do_not_reach_the_model():
+    given = {"a": views.Real(3)}
+    model = FAVAE(given, 2)
+    given["b"] = views.Real(2)
+    assert list(model.views) == ["a"]
+
+
+GOOD = json.loads(to_json(views.Real(3)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not the JSON"),
+        ("{", "not the JSON"),
+        ("[" * 100_000, "not the JSON"),
+        ("3", "int"),
+        ("[]", "tuple"),
+        ('{"features": 3}', "dict"),
+        ('{"kind": "views.Unknown"}', "unknown kind 'views.Unknown'"),
+        ('{"kind": ["views.Real"]}', "unknown kind"),
+        ('{"kind": null}', "unknown kind"),
+        (json.dumps(GOOD | {"colour": 1}), "no field 'colour'"),
+        ('{"kind": "views.Real"}', "views.Real cannot be built"),
+        (json.dumps(GOOD | {"dim": 0}), "at least 1"),
+        (json.dumps(GOOD | {"dim": "abc"}), "number of features"),
+        (json.dumps(GOOD | {"dim": ["a", "a"]}), "repeat"),
+        (json.dumps(GOOD | {"standardise": "never"}), "standardise"),
+        ('{"kind": "priors.ARD", "shape": "big"}', "shape"),
+        ('{"kind": "priors.ARD", "shape": NaN}', "shape"),
+        ('{"kind": "priors.ARD", "rate": -1}', "rate"),
+        ('{"kind": "views.Image", "shape": 3, "latent_dim": 2}', "views.Image"),
+        ('{"kind": "views.Image", "shape": [1, 8], "latent_dim": 2}', "shape"),
+        ('{"kind": "views.Image", "shape": [1, 8, 8], "latent_dim": 2, "network": "huge"}', "huge"),
+        ('{"kind": "models.FAVAE", "views": {}, "n_factors": 2}', "views"),
+        ('{"kind": "models.FAVAE", "views": {"a": 3}, "n_factors": 2}', "'a'"),
+        (
+            json.dumps({"kind": "models.FAVAE", "views": {"a": GOOD}, "n_factors": 2, "weights": GOOD}),
+            "weights",
+        ),
+    ],
+)
+def test_bad_json(text, message):
+    with pytest.raises(SpecError, match=message):
+        from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("weights", 3), ("weights", "ARD"), ("noise", 2.0), ("noise", ARD())],
+    ids=str,
+)
+@pytest.mark.parametrize("view", ["Real", "Bernoulli", "Image"])
+def test_a_view_refuses_a_prior_of_the_wrong_kind(view, field, value):
+    """Seen when the model is declared, not deep inside a fit."""
+    arguments = ((1, 8, 8), 2) if view == "Image" else (2,)
+    with pytest.raises(SpecError, match=field):
+        FAVAE({"a": getattr(views, view)(*arguments, **{field: value})}, 2)
+
+
+def test_what_has_no_json_form():
+    @dataclasses.dataclass(frozen=True)
+    class Odd(views.Real):
+        group = ""
+        extra: object = None
+
+    with pytest.raises(SpecError, match="no JSON form"):
+        to_json(Odd(3, extra=object()))
