@@ -94,8 +94,12 @@ def main() -> None:
     test = replace(part, images=part.images[LEARN:], labels=part.labels[LEARN:])
     judge = train_judge(real.images, real.labels, epochs=2)
     accuracy = (judge.predict(part.images) == part.labels).mean()
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"the judge recognises {accuracy:.4f} of the real t10k images; {options.seeds} seeds, mean (range)\n")
+    print(
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    )
+    print(
+        f"the judge recognises {accuracy:.4f} of the real t10k images; {options.seeds} seeds, mean (range)\n"
+    )
     names = list(VARIANTS) if "all" in options.variants else options.variants
     header = None
     for name in names:

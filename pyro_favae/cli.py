@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pyro-favae", description="Factor-analysis variational autoencoders.")
+    parser = argparse.ArgumentParser(
+        prog="pyro-favae", description="Factor-analysis variational autoencoders."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="fit real handwritten digits and their attributes, and look")

@@ -31,6 +31,8 @@ def calibration(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = 10) -
     Raises :class:`DataError` for anything else.
     """
     probabilities, outcomes = _checked(probabilities, outcomes)
+    if bins < 1:
+        raise DataError(f"bins is {bins!r}, expected a whole number of at least 1")
     which = np.minimum((probabilities * bins).astype(int), bins - 1)
     count = np.bincount(which, minlength=bins)
     divisor = np.where(count, count, np.nan)

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 import pyro_favae as fv
 from pyro_favae.errors import DataError
@@ -14,6 +13,7 @@ from pyro_favae.experiments.digits import DigitQuality, digit_quality
 from pyro_favae.experiments.judge import train_judge
 
 HELD_OUT, MISSING = 0.2, 0.15  # shares of the rows
+STRONGEST = 6  # factors to traverse
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Source:
 
 SOURCES = {
     "digits": Source(
-        fv.views.Image((1, 8, 8), 12, likelihood=fv.likelihoods.Gaussian(0.1), noise=fv.priors.Gamma(per_feature=True)),
+        fv.views.Image(
+            (1, 8, 8), 12, likelihood=fv.likelihoods.Gaussian(0.1), noise=fv.priors.Gamma(per_feature=True)
+        ),
         n_factors=16,
         components=40,
         epochs=100,
@@ -158,4 +160,24 @@ def _table(fit: fv.Fit, quality: DigitQuality, judge_accuracy: float, same: bool
 
 
 def _draw(fit: fv.Fit, split: Split, codes: pd.DataFrame, out: Path) -> None:
-    matplotlib.use("Agg")
+    data = {"digit": split.images, "attributes": split.attributes}
+    examples = split.test_images[[int(np.argmax(split.test_labels == digit)) for digit in range(10)]]
+    switches = [{name: value} for name in codes.columns for value in (1, 0)]
+    predicted = fit.predict("attributes", {"digit": split.test_images}).mean
+    outcomes = codes.to_numpy()[split.test_labels]
+    shares = fv.diagnostics.variance_explained(fit, data)
+    strongest = [int(factor) for factor in shares.loc["digit"].argsort()[::-1][:STRONGEST]]
+    pictures = {
+        "bound": lambda: fv.plots.bound(fit),
+        "weights": lambda: fv.plots.weights(fit),
+        "variance-explained": lambda: fv.plots.variance_explained(fit, data),
+        "sharing": lambda: fv.plots.sharing(fit),
+        "edited": lambda: fv.plots.edits(fit, "digit", examples, switches),
+        "generated": lambda: fv.plots.generated(fit, "digit", {"attributes": codes}, n=12, seed=1),
+        "traversal": lambda: fv.plots.traversal(fit, "digit", examples[:1], factors=strongest),
+        "calibration": lambda: fv.plots.calibration(predicted, outcomes),
+    }
+    for name, draw in pictures.items():
+        figure = draw().figure
+        figure.savefig(out / f"{name}.png", dpi=120)
+        plt.close(figure)

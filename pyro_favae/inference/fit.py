@@ -92,10 +92,11 @@ class Run:
         return self._update(statistics, stage)
 
     def _sweep_to_tolerance(self, sweeps: int) -> str:
+        window = PATIENCE if self.encoded else 1  # an encoder view's likelihood is one draw
         for _ in range(sweeps):
             if self._sweep("sweep"):
                 return "callback"
-            if self._converged(1):
+            if self._converged(window):
                 return "tolerance"
         return "epochs"
 

@@ -116,19 +116,19 @@ class ViewPosterior(nn.Module):
         mean, covariance = self.weights
         covariance = covariance.expand(len(mean), *covariance.shape[1:])
         self.relevance.sample(self.name)
-        with pyro.plate(f"{self.name}.features", len(mean), dim=-1):
+        features = pyro.plate(f"{self.name}.features", len(mean), dim=-1)
+        with features:
             marginal = dist.MultivariateNormal(mean[:, :-1], covariance[:, :-1, :-1])
             weights = pyro.sample(f"{self.name}.weights", marginal)
             slope = torch.linalg.solve(covariance[:, :-1, :-1], covariance[:, :-1, -1])
             bias = mean[:, -1] + (slope * (weights - mean[:, :-1])).sum(-1)
             variance = covariance[:, -1, -1] - (slope * covariance[:, :-1, -1]).sum(-1)
             pyro.sample(f"{self.name}.bias", dist.Normal(bias, variance.sqrt()))
-        noise = dist.Gamma(self.noise_shape, self.noise_rate)
-        if len(self.noise_shape) == 1:
+        if not self.noise_prior_declared.per_feature:
             pyro.sample(f"{self.name}.noise_precision", dist.Gamma(self.noise_shape[0], self.noise_rate[0]))
-        else:
-            with pyro.plate(f"{self.name}.features", len(mean), dim=-1):
-                pyro.sample(f"{self.name}.noise_precision", noise)
+            return
+        with features:
+            pyro.sample(f"{self.name}.noise_precision", dist.Gamma(self.noise_shape, self.noise_rate))
 
 
 class Posterior(nn.Module):

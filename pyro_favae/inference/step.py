@@ -30,10 +30,16 @@ def prior_from_other_views(posterior: Posterior, rows: Rows, view: EncodedRows) 
     base = pattern_covariance(posterior, rows.views, len(view.mask), without=view)
     without = row_covariance(rows.views, base)
     linear = sum(other.linear for other in rows.views) - view.mean @ view.scaled_weights
-    linear = linear + rows.responsibilities @ posterior.factors.component_means + view.weights.bias @ view.scaled_weights
+    linear = (
+        linear
+        + rows.responsibilities @ posterior.factors.component_means
+        + view.weights.bias @ view.scaled_weights
+    )
     factors = without.times(linear[:, None])[:, 0]
     location = factors @ view.weights.weights.mT + view.weights.bias
-    covariance = view.weights.weights @ without.matrices @ view.weights.weights.mT + torch.diag(1 / view.noise)
+    covariance = view.weights.weights @ without.matrices @ view.weights.weights.mT + torch.diag(
+        1 / view.noise
+    )
     root = cholesky(covariance, "latents")
     observed = view.mask > 0
     root = root[0] if len(root) == 1 else root[without.index[observed]]
@@ -72,6 +78,7 @@ class NetworkStep:
     def _loss(self, name: str, data: Tensor, rows: Rows, view: EncodedRows) -> Tensor:
         """Minus the view's part of the bound for a row, in nats."""
         mean, variance = view.encoded
+        self._require_finite(name, torch.stack([mean.detach().sum(), variance.detach().sum()]))
         beta = self.guide.declaration.views[name].beta
         emission = self.guide.model.emission(name)
         prior = prior_from_other_views(self.guide.posterior, rows, view)
@@ -89,12 +96,16 @@ class NetworkStep:
                 pyro.sample(f"{name}.latents", encoded)
 
         loss = self.elbos[name].differentiable_loss(model, guide)
-        if not torch.isfinite(loss):
-            raise NumericalError(
-                f"view {name!r}: the loss became {loss.item()} at step {self.schedule.last_epoch}; the networks "
-                "diverged before the posterior was touched: lower learning_rate or raise the decoder's scale"
-            )
+        self._require_finite(name, loss.detach())
         with torch.no_grad():
             divergence = kl_divergence(encoded, prior).sum()
             view.log_likelihood = (beta * (divergence - loss)).to(torch.float64)
         return loss / len(observed)
+
+    def _require_finite(self, name: str, values: Tensor) -> None:
+        """Stop before the posterior is touched."""
+        if not torch.isfinite(values).all():
+            raise NumericalError(
+                f"view {name!r}: its networks gave values that are not finite at step {self.schedule.last_epoch}; "
+                "they diverged: lower learning_rate or raise the decoder's scale"
+            )

@@ -8,11 +8,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h")
 COLOURS = ("#08306b", "#d95f02", "#1b9e77", "#7570b3", "#e7298a", "#66a61e")
 
 
-def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
+def axes_for(ax: Axes | None, width: float, height: float, layout: str = "constrained") -> Axes:
     """Return the given Axes, or those of a new figure of width × height inches."""
     if ax is not None:
         return ax
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return plt.subplots(figsize=(width, height), layout=layout)[1]
 
 
 def thinned(count: int, most: int) -> range:

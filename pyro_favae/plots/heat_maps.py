@@ -84,7 +84,10 @@ def _label_features(ax: Axes, fit: Fit, names: list[str]) -> None:
     labels, start = [], 0
     for name in names:
         declared = fit.declaration.views[name].feature_names
-        labels += [f"{name} {feature}" if feature.isdigit() else feature for feature in declared]
+        labels += [
+            f"{name} {feature}" if feature.isdigit() else feature if len(names) == 1 else f"{name}: {feature}"
+            for feature in declared
+        ]
         if start:
             ax.axhline(start - 0.5, color="black", linewidth=1.5)
         start += len(declared)

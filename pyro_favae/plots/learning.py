@@ -34,9 +34,9 @@ def bound(fit: Fit, ax: Axes | None = None) -> Axes:
     _limit(ax, shown)
     ax.axhline(0, color="0.7", linewidth=0.8, zorder=1)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("pass over the data")
+    ax.set_xlabel(f"pass over the data (ended by {fit.ended_by})")
     ax.set_ylabel("nats, relative to the last pass")
-    ax.set_title(f"Bound {fit.elbo:,.1f} nats after {len(history)} passes (ended by {fit.ended_by})")
+    ax.set_title(f"Bound {fit.elbo:,.1f} nats")
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     return ax
 
@@ -47,7 +47,7 @@ def _relative(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _terms(history: pd.DataFrame) -> dict[str, pd.Series]:
-    """The bound's terms by label, the small ones added up."""
+    """The bound's terms by label, the small ones added up, those that never change left out."""
     terms, rest = {}, 0.0
     for name in history.columns:
         view, _, term = name.rpartition(".")
@@ -58,7 +58,7 @@ def _terms(history: pd.DataFrame) -> dict[str, pd.Series]:
         elif name == "components" or view:
             rest = rest + history[name]
     label = "weights, noise, components" if "components" in history else "weights, noise"
-    return terms | {label: rest}
+    return {name: values for name, values in (terms | {label: rest}).items() if values.nunique() > 1}
 
 
 def _shade_settling(ax: Axes, history: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ from pyro_favae.errors import DataError
 from pyro_favae.plots.canvas import axes_for
 
 GAP = 0.08  # between images, of their larger side
-INCHES, LETTER = 0.75, 0.085  # of an image's larger side and a title's letter, in a new figure
+INCHES, LETTER = 0.75, 0.095  # of an image's larger side and a title's letter, in a new figure
 
 
 def images(
@@ -36,7 +36,10 @@ def images(
         1 + max(text.count("\n") for text in texts) for texts in (column_titles, title and [title]) if texts
     )
     ax = axes_for(
-        ax, scale * across * (width + gap) + margin + 0.3, scale * rows * (height + gap) + 0.2 * lines + 0.2
+        ax,
+        scale * across * (width + gap) + margin + 0.3,
+        scale * rows * (height + gap) + 0.25 * lines + 0.3,
+        "compressed",
     )
     ax.imshow(_mosaic(cells, gap), vmin=0, vmax=1, interpolation="nearest")
     _title_cells(ax.set_xticks, column_titles, across, width, gap, "column_titles")

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from pyro_favae.data import given_views
+from pyro_favae.data import given_views, known_views
 from pyro_favae.errors import SpecError
 from pyro_favae.plots.mosaic import images as draw_images
 from pyro_favae.results import Fit
+
+LONG_NAME = 5  # letters of an attribute beyond which its setting takes two lines
 
 
 def traversal(
@@ -28,6 +30,7 @@ def traversal(
     Starts from the first row of ``data``, or from the centre of the prior. The factors that the view uses when
     neither is named.
     """
+    known_views(fit.declaration, {view: None})
     if factors is not None and dimensions is not None:
         raise SpecError("traversal: give factors= or dimensions=, not both")
     if dimensions is None:
@@ -70,13 +73,18 @@ def edits(
         fit.reconstruct(view, images),
         *(fit.edit(view, images, change) for change in changes),
     ]
-    titles = ["\n".join(f"{name} = {value:g}" for name, value in change.items()) for change in changes]
+    titles = ["\n".join(_setting(*item) for item in change.items()) for change in changes]
     return draw_images(
         np.stack(columns, 1),
         column_titles=["original", "recon-\nstructed", *titles],
         title=f"{view}, edited",
         ax=ax,
     )
+
+
+def _setting(name: str, value: float) -> str:
+    """A title no wider than its image."""
+    return f"{name} = {value:g}" if len(name) <= LONG_NAME else f"{name}\n= {value:g}"
 
 
 def generated(

@@ -69,7 +69,11 @@ def _rebuilt(
 ) -> FAVAEGuide:
     model = FAVAEModel(declaration, n_rows)
     guide = FAVAEGuide(model)
-    for prefix, module in (("model.", model), ("guide.", guide)):
+    parts = {"model.": model, "guide.": guide}
+    strangers = [key for key in tensors if not key.startswith(tuple(parts))]
+    if strangers:
+        raise LoadError(f"unexpected tensors {strangers}")
+    for prefix, module in parts.items():
         state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         expected = module.state_dict()
         for key, value in state.items():

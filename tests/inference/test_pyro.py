@@ -13,10 +13,13 @@ from pyro.infer import MCMC, NUTS, Predictive, Trace_ELBO
 from pyro_favae.fitting import pyro_pair
 from pyro_favae.inference.elbo import elbo_terms
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.rows import infer_rows
+from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.models.favae import FAVAE, FAVAEModel
-from pyro_favae.models.priors import ARD, Gamma, Mixture
+from pyro_favae.models.priors import ARD, Gamma, Mixture, StandardNormal
 from pyro_favae.models.views import Bernoulli, Image, Real
 from tests.inference.check_priors import latent_sites
+from tests.inference.problems import randomise
 
 PROPER = {"weights": ARD(2.0, 2.0), "noise": Gamma(2.0, 2.0), "bias_precision": 1.0}
 N = 12
@@ -209,6 +212,45 @@ def test_every_latent_site_of_the_model_is_in_the_guide(everything):
         assert [f.name for f in guide[name]["cond_indep_stack"]] == [
             f.name for f in site["cond_indep_stack"]
         ], name
+
+
+@pytest.mark.parametrize("factors", [StandardNormal(), Mixture(2)], ids=["normal", "mixture"])
+def test_the_guides_conditionals_are_exact(factors):
+    """q(w, b) is the joint Gaussian; q(g | z) the posterior had z been seen; q(z_binary | g) as in the rows."""
+    views = {"image": IMAGE, "labels": Bernoulli(3), "table": Real(4)}
+    pair = Pair(views, n_factors=3, sweeps=0, factors=factors)
+    posterior = pair.guide.posterior
+    randomise(posterior, np.random.default_rng(2))
+    trace = poutine.trace(pair.guide).get_trace(pair.data, pair.observed)
+    trace.compute_log_prob()
+    sites = {name: site for name, site in trace.nodes.items() if site["type"] == "sample"}
+    value = {name: site["value"] for name, site in sites.items()}
+    for name in views:
+        mean, covariance = posterior.view(name).weights
+        joint = torch.distributions.MultivariateNormal(mean, covariance)
+        drawn = torch.cat([value[f"{name}.weights"], value[f"{name}.bias"][:, None]], 1)
+        log_q = sites[f"{name}.weights"]["log_prob"] + sites[f"{name}.bias"]["log_prob"]
+        torch.testing.assert_close(log_q, joint.log_prob(drawn), rtol=1e-9, atol=1e-9)
+
+    with torch.no_grad():
+        rows = pair.guide.view_rows(pair.data, pair.observed)
+        local = pair.guide.infer(rows, N)
+        seen = GaussianRows(posterior.view("image"), pair.observed["image"], value["image.latents"])
+        labels = rows["labels"]
+        # at the ξ that the draw's q had, not the one that this z would lead to
+        given = infer_rows(posterior, [seen, labels, rows["table"]], N, iterations=0)
+    component = value.get("component", torch.zeros(N, dtype=torch.long))
+    expected = given.component_factors[torch.arange(N), component]
+    actual = sites["factors"]["fn"]
+    torch.testing.assert_close(actual.mean, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        actual.covariance_matrix, given.covariance.matrices[given.covariance.index], rtol=1e-5, atol=1e-5
+    )
+    latents = sites["labels.latents"]["fn"]
+    torch.testing.assert_close(latents.mean, labels.latent_mean(value["factors"]), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(latents.variance, 1 / labels.total_precision, rtol=1e-5, atol=1e-5)
+    if "component" in value:
+        torch.testing.assert_close(sites["component"]["fn"].probs, local.responsibilities)
 
 
 def test_the_guide_without_data_is_the_prior_of_the_rows(everything):

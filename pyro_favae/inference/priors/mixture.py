@@ -60,7 +60,7 @@ class MixturePosterior(FactorPosterior):
         squares = squares + (statistics.counts * self._squared_norms).sum()
         factors = -0.5 * (statistics.n * k * LOG_2PI + squares)
         assignment = (statistics.counts * self._mean_log_proportions).sum() + statistics.component_entropy
-        kappa = torch.tensor(self.prior.mean_precision).to(self.means)
+        kappa = self.means.new_tensor(self.prior.mean_precision)
         means = 0.5 * c * k * (kappa.log() - LOG_2PI) - 0.5 * kappa * self._squared_norms.sum()
         means = means + gaussian_entropy(self.covariance)
         prior = dist.Dirichlet(torch.full_like(self.dirichlet, self.prior.concentration))

@@ -58,6 +58,14 @@ class View(Declaration, ABC):
     weights: WeightPrior | None
     noise: Gamma | None
 
+    def __post_init__(self) -> None:
+        for field, kind in (("weights", WeightPrior), ("noise", Gamma)):
+            prior = getattr(self, field)
+            if prior is not None and not isinstance(prior, kind):
+                raise SpecError(
+                    f"views.{type(self).__name__}: {field} is {prior!r}, expected a {kind.__name__} prior or None"
+                )
+
     @property
     @abstractmethod
     def event_shape(self) -> tuple[int, ...]:

@@ -30,6 +30,7 @@ class Bernoulli(View):
     noise: Gamma | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "dim_or_names", features_of("views.Bernoulli", self.dim_or_names))
 
     @property

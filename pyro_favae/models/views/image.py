@@ -35,6 +35,7 @@ class Image(View):
     noise: Gamma | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "shape", tuple(self.shape))
         if len(self.shape) != 3:
             raise SpecError(f"views.Image: shape is {self.shape}, expected (channels, height, width)")

@@ -33,6 +33,7 @@ class Real(View):
     noise: Gamma | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "dim", features_of("views.Real", self.dim))
         if self.standardise not in get_args(Standardise):
             raise SpecError(

@@ -1,0 +1,84 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import pyro_favae as fv
+from pyro_favae.diagnostics import total_variance_explained, variance_explained
+from pyro_favae.errors import DataError
+from tests.diagnostics.simulated import USES
+
+
+def share(values, explained):
+    """1 − SSE / SST of (n, D) arrays, both centred."""
+    values, explained = values - values.mean(0), explained - explained.mean(0)
+    return 1 - np.square(values - explained).sum() / np.square(values).sum()
+
+
+def test_it_recovers_what_the_true_factors_explain(fit, simulation):
+    found = variance_explained(fit, simulation.data)
+    roles = {tuple(column): factor for factor, column in fit.active.astype(int).items()}
+    for name, values in simulation.data.items():
+        seen = ~np.isnan(values[:, 0])
+        for true, used in enumerate(zip(*USES.values(), strict=True)):
+            expected = share(values[seen], simulation.parts[name][true][seen])
+            assert found.loc[name, roles[used]] == pytest.approx(expected, abs=0.02)
+        total = share(values[seen], simulation.parts[name].sum(0)[seen])
+        assert found.attrs["total"][name] == pytest.approx(total, abs=0.01)
+
+
+def test_it_is_the_formula_over_the_observed_rows_however_they_are_cut(fit, simulation):
+    found = variance_explained(fit, simulation.data)
+    factors = fit.transform(simulation.data).mean
+    assert len(factors) > 512  # more than one chunk
+    for name, values in simulation.data.items():
+        seen = ~np.isnan(values[:, 0])
+        weights = fit.weights(name)
+        one_by_one = [
+            share(values[seen], np.outer(g[seen], w)) for g, w in zip(factors.T, weights.T, strict=True)
+        ]
+        np.testing.assert_allclose(found.loc[name], one_by_one, rtol=0, atol=1e-10)
+        assert found.attrs["total"][name] == pytest.approx(
+            share(values[seen], factors[seen] @ weights.T), abs=1e-10
+        )
+
+
+def test_views_by_factors_and_the_totals(fit, simulation):
+    found = variance_explained(fit, simulation.data)
+    total = total_variance_explained(fit, simulation.data)
+    assert found.shape == (2, 6)
+    assert list(found.index) == list(fit.posterior.names)
+    pd.testing.assert_series_equal(total, pd.Series(found.attrs["total"], name="total").rename_axis("view"))
+    assert (total <= 1).all()
+    assert (found <= 1).all().all()
+    assert (total > 0.8).all()
+
+
+def test_a_far_offset_changes_nothing(simulation):
+    one = {"left": simulation.data["left"]}
+    far = {"left": simulation.data["left"] + 1e6}
+    model = fv.FAVAE({"left": fv.views.Real(30)}, 3)
+    shares = [
+        variance_explained(fv.fit(model, data, epochs=20, seed=0, progress=False), data)
+        for data in (one, far)
+    ]
+    np.testing.assert_allclose(shares[0], shares[1], atol=1e-6)
+
+
+def test_a_binary_view_is_read_on_its_logits(rng):
+    data = {"labels": (rng.normal(size=(80, 1)) + 0.1 * rng.normal(size=(80, 4)) > 0).astype(float)}
+    model = fv.FAVAE({"labels": fv.views.Bernoulli(4)}, 2, noise=fv.priors.Gamma(2, 2))
+    fit = fv.fit(model, data, epochs=20, seed=0, progress=False)
+    with torch.no_grad():
+        values = torch.as_tensor(data["labels"])
+        rows = fit.guide.infer(fit.guide.view_rows({"labels": values}), 80)
+        logits = rows.views[0].latent_means(rows).numpy()
+    expected = share(logits, rows.factors.numpy() @ fit.weights("labels").T)
+    total = total_variance_explained(fit, data)["labels"]
+    assert total == pytest.approx(expected, abs=1e-10)
+    assert total <= 1
+
+
+def test_it_needs_every_view(fit, simulation):
+    with pytest.raises(DataError, match="right"):
+        variance_explained(fit, {"left": simulation.data["left"]})
