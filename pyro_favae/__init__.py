@@ -1,6 +1,7 @@
 """Factor-analysis variational autoencoders in Pyro: several views, one interpretable shared space."""
 
 from pyro_favae import datasets, diagnostics, errors, plots
+from pyro_favae.exports import to_arviz
 from pyro_favae.fitting import fit, pyro_pair
 from pyro_favae.models import likelihoods, priors, views
 from pyro_favae.models.declaration import from_json, to_json
@@ -22,6 +23,7 @@ __all__ = [
     "plots",
     "priors",
     "pyro_pair",
+    "to_arviz",
     "to_json",
     "views",
 ]

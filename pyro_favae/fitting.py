@@ -68,7 +68,6 @@ def fit(
             batch_size=batch_size,
             learning_rate=learning_rate,
             train_networks=schedule == "joint",
-            warm=False,
             seed=seed,
             progress=progress,
             callbacks=tuple(callbacks),

@@ -24,7 +24,8 @@ FLOORS = [
     {"report", "exports"},
     {ROOT},
     {"experiments"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 FLOOR = {unit: height for height, units in enumerate(FLOORS) for unit in units}
 

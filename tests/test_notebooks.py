@@ -47,14 +47,14 @@ def test_no_notebook_at_all_fails(runner, tmp_path, monkeypatch):
 
 def test_a_failing_notebook_is_named_and_the_others_still_run(runner, tmp_path, capsys):
     bad = write(tmp_path / "bad.ipynb", "raise ValueError('on purpose')")
-    good = write(tmp_path / "good.ipynb", "open('left.txt', 'w').close()", "6 * 7")
+    good = write(tmp_path / "good.ipynb", "open('left.txt', 'w').close()", "6 * 7000000000000")
     assert runner.main([str(bad), str(good)]) == 1
     output = capsys.readouterr()
     assert "FAILED bad.ipynb" in output.err
     assert "on purpose" in output.err
     assert "ok     good.ipynb" in output.out
-    assert "42" not in good.read_text()
+    assert "42000000000000" not in good.read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"bad.ipynb", "good.ipynb"}
 
     assert runner.main(["--inplace", str(good)]) == 0
-    assert "42" in good.read_text()
+    assert "42000000000000" in good.read_text()

@@ -12,18 +12,19 @@ class SharingWarning(UserWarning):
     """A view has no factor in common with any other: nothing can be predicted from or for it."""
 
 
-def sharing(fit: Fit, threshold: float = 0.5) -> pd.DataFrame:
+def sharing(fit: Fit) -> pd.DataFrame:
     """One row a factor: ``kind``, the ``views`` that use it, and each view's ``<view>.determination``.
 
     determination is |w̄_k|² / Σ_d <w_dk²>, in [0, 1]: the share of a view's squared weights on the factor that is
-    not uncertainty. A view uses a factor where it exceeds threshold; at 0.5, the one of ``fit.active``, there is
-    more signal than uncertainty. kind is ``"shared"`` (two views or more use it), ``"private"`` (one) or ``"off"``.
+    not uncertainty. A view uses a factor, as in ``fit.active``, where it exceeds what chance gives a useless one
+    (:func:`pyro_favae.inference.activity.thresholds`; ½ for a view of many features). kind is ``"shared"`` (two
+    views or more use it), ``"private"`` (one) or ``"off"``.
 
     Warns with :class:`SharingWarning` of every view that shares no factor with another.
     """
     names = fit.posterior.names
     degree = determination(fit.posterior).cpu().numpy()
-    used = degree > threshold
+    used = fit.active.to_numpy()
     count = used.sum(0)
     _warn_of_isolated(names, used[:, count > 1].any(1))
     frame = pd.DataFrame(

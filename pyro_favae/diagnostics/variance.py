@@ -15,12 +15,12 @@ from pyro_favae.results.predictive import inferred
 
 
 def variance_explained(fit: Fit, data: Mapping[str, Any]) -> pd.DataFrame:
-    """Share of the variance of each view's latents that each factor explains on its own, views × factors.
+    """Share of the variance of each view's latents that each factor explains, views × factors.
 
-    R²_mk = 1 − Σ|z − ḡ_k w_k|² / Σ|z|² with z and ḡ the posterior means, centred over the rows that have view m,
-    as in MOFA. Never above 1; below 0 where the factor alone, without those it offsets, fits worse than none.
-    Correlated factors share what they explain, so a row need not add up to its total, which is in
-    ``.attrs["total"]`` by view.
+    Σ ḡ_k w_kᵀ(2z − Σ_j ḡ_j w_j) / Σ|z|² with z and ḡ the posterior means, centred over the rows that have view m:
+    what correlated factors explain together is split equally, so that a row adds up to its total, R² = 1 −
+    Σ|z − Σ_k ḡ_k w_k|² / Σ|z|², in ``.attrs["total"]`` by view, which is never above 1. With uncorrelated factors
+    this is MOFA's R² of each factor alone. A factor that mostly offsets others can be below 0.
 
     A view's latents are its data (in the model's units) for a real view, the encoder's means for an image, and
     logits for a binary view. Logits are inferred with the factors' help and have no noise of their own: there
@@ -61,15 +61,9 @@ class _Moments:
         return _Moments(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
     def by_factor(self, weights: Tensor) -> Tensor:
-        """R² of each factor alone, (K,), for weights (D, K)."""
+        """Each factor's share of R², (K,), for weights (D, K)."""
         total, cross, scatter = self._centred()
-        gain = 2 * (weights * cross).sum(0) - scatter.diagonal() * weights.square().sum(0)
-        return gain / total
-
-    def together(self, weights: Tensor) -> Tensor:
-        """R² of all factors, ()."""
-        total, cross, scatter = self._centred()
-        return (2 * (weights * cross).sum() - ((weights @ scatter) * weights).sum()) / total
+        return (weights * (2 * cross - weights @ scatter)).sum(0) / total
 
     def _centred(self) -> tuple[Tensor, Tensor, Tensor]:
         total = self.zz - self.z.square().sum() / self.n
@@ -88,7 +82,9 @@ def _moments(fit: Fit, data: Mapping[str, Any]) -> list[tuple[str, _Moments]]:
 
 
 def _totals(fit: Fit, moments: list[tuple[str, _Moments]]) -> dict[str, float]:
-    return {name: float(view.together(fit.posterior.view(name).weights.weights)) for name, view in moments}
+    return {
+        name: float(view.by_factor(fit.posterior.view(name).weights.weights).sum()) for name, view in moments
+    }
 
 
 def _views(fit: Fit) -> pd.Index:

@@ -1,9 +1,13 @@
 """Which factors a view uses: the mask that relevance determination implies."""
 
 import torch
+from scipy.stats import chi2
 from torch import Tensor
 
 from pyro_favae.inference.posterior import Posterior
+
+#: how often a factor that a view has no use for may look used
+FALSE_ALARM = 1e-4
 
 
 @torch.no_grad()
@@ -18,9 +22,22 @@ def determination(posterior: Posterior) -> Tensor:
     )
 
 
-def active_factors(posterior: Posterior, threshold: float = 0.5) -> Tensor:
-    """Booleans (M, K): factors on which a view's weights are more signal than uncertainty.
+def thresholds(posterior: Posterior) -> Tensor:
+    """How much determination makes a view use a factor, (M,): max(½, 1 − D / χ²_D quantile).
+
+    The estimated weights of a useless factor have squares of about χ²_D / D posterior variances, which relevance
+    determination turns into a determination of 1 − D / χ²_D: chance alone passes the threshold once in 10,000.
+    """
+    sizes = torch.tensor([view.n_features for view in posterior.views], dtype=torch.float64)
+    quantiles = torch.as_tensor(chi2.isf(FALSE_ALARM, sizes.numpy()))
+    return (1 - sizes / quantiles).clamp_min(0.5)
+
+
+@torch.no_grad()
+def active_factors(posterior: Posterior) -> Tensor:
+    """Booleans (M, K): factors on which a view's weights stand out of their uncertainty.
 
     A mask over the result, not a deletion: a factor that regains its weights is active again.
     """
-    return determination(posterior) > threshold
+    degree = determination(posterior)
+    return degree > thresholds(posterior).to(degree)[:, None]

@@ -9,6 +9,7 @@ import torch
 from pyro_favae.data.dataset import Batch, Dataset
 from pyro_favae.inference.guide import LEARNING_STEPS, READING_STEPS, FAVAEGuide
 from pyro_favae.inference.history import Callback, History
+from pyro_favae.inference.interrupt import DeferredInterrupt
 from pyro_favae.inference.order import sort_factors
 from pyro_favae.inference.rotation import rotate
 from pyro_favae.inference.start import calibrate, place_components, randomise_weights
@@ -30,7 +31,6 @@ class Settings:
     batch_size: int
     learning_rate: float
     train_networks: bool
-    warm: bool  # start from the guide as it is
     seed: int
     progress: bool
     callbacks: tuple[Callback, ...] = ()
@@ -57,12 +57,14 @@ class Run:
         self.trains = bool(self.encoded) and settings.train_networks
         betas = {name: guide.declaration.views[name].beta for name in self.encoded}
         total = settings.epochs + (SETTLING_SWEEPS if self.trains else 0)
+        self.interrupt = DeferredInterrupt()
         self.history = History(self.posterior, betas, settings.callbacks, settings.progress, total)
 
     def __call__(self) -> Outcome:
         """Learn; Ctrl-C ends the run early and keeps what was learnt."""
         try:
-            ended_by = self._learn()
+            with self.interrupt:
+                ended_by = self._learn()
         except KeyboardInterrupt:
             ended_by = "interrupted"
         finally:
@@ -70,12 +72,12 @@ class Run:
             self.history.close()
             sort_factors(self.posterior)
         if not self.history.records:
+            self.interrupt = DeferredInterrupt()
             self._sweep("interrupted")
         return Outcome(self.history.frame(), ended_by)
 
     def _learn(self) -> str:
-        if not self.settings.warm:
-            self._start()
+        self._start()
         if not self.trains:
             return self._sweep_to_tolerance(self.settings.epochs)
         ended_by = self._train()
@@ -104,6 +106,7 @@ class Run:
         total = None
         with torch.no_grad():
             for batch in self.dataset.in_order(self._chunk(), self.device):
+                self.interrupt.check()
                 part = self._batch_statistics(batch, names, start)
                 total = part if total is None else total + part
         return total
@@ -122,7 +125,6 @@ class Run:
     def _update(self, statistics: Statistics, stage: str) -> bool:
         self.posterior.update(statistics)
         rotation = rotate(self.posterior, statistics)
-        self.history.rotated()
         return self.history.add(rotation.statistics, stage)
 
     # start
@@ -154,7 +156,7 @@ class Run:
         step = NetworkStep(self.guide, self.settings.learning_rate, batches * self.settings.epochs)
         running: Statistics | None = None
         for epoch in range(self.settings.epochs):
-            first = epoch == 0 and not self.settings.warm
+            first = epoch == 0
             running, stop = self._train_pass(step, running, max(1, batches // UPDATES_A_PASS), first)
             if first and not self.closed_form:
                 place_components(self.guide, self.dataset, self.encoded, self.generator)
@@ -171,6 +173,7 @@ class Run:
         self.guide.train()
         size, total = self.settings.batch_size, len(self.dataset)
         for i, batch in enumerate(self.dataset.shuffled(size, self.device, self.generator), start=1):
+            self.interrupt.check()
             views = self.guide.view_rows(batch.data, batch.observed, start=start)
             rows = self.guide.infer(views, batch.n, iterations=LEARNING_STEPS)
             step(batch.data, rows, views)
@@ -181,13 +184,15 @@ class Run:
         running = running.scaled(total / float(running.factors.n))
         self.posterior.update(running)
         running = rotate(self.posterior, running).statistics
-        self.history.rotated()
         return running, self.history.add(running, "train")
 
     def _converged(self, window: int) -> bool:
-        """Whether the bound rose by less than the tolerance, relative to its size, for each pass of a window."""
+        """Whether the objective rose by less than the tolerance of its size for each pass of a window.
+
+        The objective is the bound, unless a view's likelihood is tempered.
+        """
         records = self.history.records
         if len(records) <= window:
             return False
-        gain = records[-1]["elbo"] - records[-1 - window]["elbo"]
-        return gain < self.settings.tolerance * window * abs(records[-1]["elbo"])
+        gain = records[-1]["objective"] - records[-1 - window]["objective"]
+        return gain < self.settings.tolerance * window * abs(records[-1]["objective"])

@@ -28,7 +28,7 @@ class History:
         self.callbacks = tuple(callbacks)
         self.records: list[dict] = []
         self._bar = tqdm(total=total, disable=not progress, desc="FA-VAE", unit="pass")
-        self._active: Tensor | None = None
+        self._counts: list[int] | None = None
         self._begin = time.perf_counter()
 
     def add(self, statistics: Statistics, stage: str) -> bool:
@@ -55,21 +55,14 @@ class History:
         return any([callback(record) is True for callback in self.callbacks])
 
     def _log_changes(self, active: Tensor) -> None:
-        if self._active is not None:
-            for view, factor in (active != self._active).nonzero().tolist():
-                what = "came back to" if active[view, factor] else "faded from"
+        """Counts, because a rotation may rename the factors in every pass."""
+        counts = active.sum(1).tolist()
+        for name, before, now in zip(self.posterior.names, self._counts or counts, counts, strict=True):
+            if before != now:
                 logger.info(
-                    "pass %d: factor %d %s view %r",
-                    len(self.records),
-                    factor,
-                    what,
-                    self.posterior.names[view],
+                    "pass %d: view %r uses %d factors, %d before", len(self.records), name, now, before
                 )
-        self._active = active
-
-    def rotated(self) -> None:
-        """Forget which factor was which: a rotation renames them."""
-        self._active = None
+        self._counts = counts
 
     def frame(self) -> pd.DataFrame:
         """The records, one row a pass."""

@@ -20,13 +20,7 @@ def test_it_agrees_with_what_the_fit_calls_active(fit):
     table = sharing(fit)
     for name in fit.posterior.names:
         assert [name in views for views in table["views"]] == list(fit.active.loc[name])
-        assert list(table[f"{name}.determination"] > 0.5) == list(fit.active.loc[name])
     assert table["left.determination"].to_numpy() == pytest.approx(determination(fit.posterior)[0].numpy())
-
-
-def test_the_threshold_decides(fit):
-    with pytest.warns(SharingWarning):
-        assert set(sharing(fit, threshold=1.0)["kind"]) == {"off"}
 
 
 def test_views_that_share_nothing_are_named(rng):

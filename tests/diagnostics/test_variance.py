@@ -34,10 +34,13 @@ def test_it_is_the_formula_over_the_observed_rows_however_they_are_cut(fit, simu
     for name, values in simulation.data.items():
         seen = ~np.isnan(values[:, 0])
         weights = fit.weights(name)
-        one_by_one = [
-            share(values[seen], np.outer(g[seen], w)) for g, w in zip(factors.T, weights.T, strict=True)
+        z, g = (array[seen] - array[seen].mean(0) for array in (values, factors))
+        rest = 2 * z - g @ weights.T
+        shares = [
+            (np.outer(g[:, k], weights[:, k]) * rest).sum() / (z**2).sum() for k in range(len(weights.T))
         ]
-        np.testing.assert_allclose(found.loc[name], one_by_one, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(found.loc[name], shares, rtol=0, atol=1e-10)
+        assert sum(shares) == pytest.approx(found.attrs["total"][name], abs=1e-10)
         assert found.attrs["total"][name] == pytest.approx(
             share(values[seen], factors[seen] @ weights.T), abs=1e-10
         )

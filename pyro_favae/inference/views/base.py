@@ -17,6 +17,7 @@ class ViewInference(nn.Module, ABC):
     """
 
     trained_by_gradient = False
+    needs_start = False  # whether `start` differs from `rows`
 
     @abstractmethod
     def rows(self, data: Tensor, observed: Tensor, posterior: ViewPosterior, emission: Emission) -> ViewRows:
@@ -29,11 +30,6 @@ class ViewInference(nn.Module, ABC):
     def evaluate(self, rows: ViewRows, data: Tensor, emission: Emission) -> None:
         """Fill in the expected log likelihood of rows whose view needs a network for it."""
         return
-
-    @property
-    def needs_start(self) -> bool:
-        """Whether :meth:`start` differs from :meth:`rows`."""
-        return False
 
     def sample_before(self, name: str, rows: ViewRows) -> Tensor | None:
         """Emit the guide's ``latents`` that factors depend on; returns how far they lie from their mean."""
