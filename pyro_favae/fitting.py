@@ -79,4 +79,10 @@ def fit(
 def _device(device: str | torch.device) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SpecError(
+            f"device {str(device)!r} cannot be used here: {error}; 'auto' takes what there is"
+        ) from error
     return torch.device(device)

@@ -43,7 +43,7 @@ def digit_quality(
     generated = fit.generate(image_view, {code_view: codes}, n=PER_CLASS, seed=seed)
     generated = generated.reshape(-1, *images.shape[1:])
     wanted = np.tile(classes, PER_CLASS)
-    predicted = fit.predict(code_view, {image_view: images}).mean
+    predicted = fit.predict(code_view, {image_view: images}).mean.clip(0, 1)  # a real view may leave [0, 1]
     drawn = fit.generate([image_view, code_view], n=PER_CLASS * len(codes), seed=seed, expected=True)
     judged = judge.predict(drawn[image_view][:, 0])
     return DigitQuality(

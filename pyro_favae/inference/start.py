@@ -6,7 +6,6 @@ from torch import Tensor
 
 from pyro_favae.data.dataset import Dataset
 from pyro_favae.inference.guide import FAVAEGuide
-from pyro_favae.inference.priors.mixture import MixturePosterior
 
 SEEDING_ROWS = 5_000  # enough to choose components from
 SEEDING_JITTER = 0.1  # posterior standard deviations, so that identical rows can seed several components
@@ -32,23 +31,23 @@ def randomise_weights(guide: FAVAEGuide, generator: torch.Generator) -> None:
 def place_components(
     guide: FAVAEGuide, dataset: Dataset, names: list[str], generator: torch.Generator
 ) -> None:
-    """Seed a mixture's components by k-means++ on the factors' posterior means, as the named views see them."""
+    """Seed the components of the factors' prior: k-means++ on posterior means, as the named views see the rows."""
     factors = guide.posterior.factors
-    if not isinstance(factors, MixturePosterior):
+    count = len(factors.component_means)
+    if count == 1:
         return
-    device = factors.means.device
+    device = factors.component_means.device
     seen = torch.stack([dataset.observed[name] for name in names]).any(0).nonzero()[:, 0]
     chosen = seen[torch.randperm(len(seen), generator=generator)[:SEEDING_ROWS]]
     batch = dataset.batch(chosen, device)
     views = guide.view_rows({name: batch.data[name] for name in names}, batch.observed, start=True)
     means = guide.infer(views, batch.n).factors
-    means = means + SEEDING_JITTER * _noise(means, generator)
-    count = len(factors.means)
     if batch.n < count:
-        means = means[torch.randint(batch.n, (count,), generator=generator)] + _noise(means[:1], generator)
+        means = means[torch.randint(batch.n, (count,), generator=generator).to(device)]
+    means = means + SEEDING_JITTER * _noise(means, generator)
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
     centres, _ = kmeans_plusplus(means.cpu().numpy(), count, random_state=seed)
-    factors.place(torch.as_tensor(centres).to(factors.means))
+    factors.place(torch.as_tensor(centres).to(means))
 
 
 def _noise(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -25,7 +25,7 @@ def traversal(
     span: float = 3.0,
     ax: Axes | None = None,
 ) -> Axes:
-    """One row of images for each shared factor or latent dimension, as it moves by ±span standard deviations.
+    """One row of images for each factor or latent dimension, as it moves by ±span standard deviations.
 
     Starts from the first row of ``data``, or from the centre of the prior. The factors that the view uses when
     neither is named.
@@ -46,7 +46,7 @@ def traversal(
         np.stack(grid),
         row_titles=[f"{what} {i}" for i in moved],
         column_titles=[f"{offset:+.3g}" if offset else "0" for offset in offsets],
-        title=f"{view}: one {'shared factor' if what == 'factor' else 'latent dimension'} moved, in sd",
+        title=f"{view}: one {'factor' if what == 'factor' else 'latent dimension'} moved, in sd",
         ax=ax,
     )
 

@@ -197,3 +197,9 @@ def test_what_is_fitted_must_be_a_declaration():
         fit(MODEL.views["a"], data(), **QUIET)
     with pytest.raises(DataError, match="unknown view 'c'"):
         fit(MODEL, {**data(), "c": 3}, **QUIET)
+
+
+@pytest.mark.parametrize("device", ["warp", "xla"])
+def test_a_device_that_is_not_there_is_named(device):
+    with pytest.raises(SpecError, match=f"device '{device}'"):
+        fit(MODEL, data(), device=device, progress=False)

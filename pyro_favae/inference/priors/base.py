@@ -58,6 +58,10 @@ class FactorPosterior(nn.Module, ABC):
     def log_weights(self) -> Tensor:
         """E log π_c − ½ E|m_c|², (C,): the part of log p(g, c) that is constant in g."""
 
+    def place(self, means: Tensor) -> None:
+        """Put several components at given means (C, K), to start learning from there."""
+        return
+
     @abstractmethod
     def update(self, statistics: FactorStatistics) -> None:
         """Set q to its optimum given the rows."""
