@@ -19,25 +19,36 @@ class LatentStandardiser(nn.Module):
     """Pins the scale of a latent: its aggregate posterior has mean 0 and variance 1 in each dimension.
 
     With flat priors the bound does not change when z is scaled and the decoder absorbs it, so without this
-    the scale drifts without end. Batch moments while training, running ones otherwise.
+    the scale drifts without end. Values are those of running moments, gradients those of batch moments (batch
+    renormalisation, Ioffe 2017): training sees the latents that reading off the result sees, and no gradient
+    points along a change of scale.
     """
 
     def __init__(self, latent_dim: int, momentum: float = 0.05) -> None:
         super().__init__()
         self.momentum = momentum
+        self.register_buffer("batches", torch.zeros(()))
         self.register_buffer("mean", torch.zeros(latent_dim))
         self.register_buffer("variance", torch.ones(latent_dim))
 
     def forward(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Standardise encoder moments, each (rows, D)."""
-        centre, spread = self.mean, self.variance
-        if self.training and len(mean) >= ENOUGH_ROWS:
-            centre = mean.mean(0)
-            spread = mean.var(0, correction=0) + variance.mean(0)
-            with torch.no_grad():
-                self.mean.lerp_(centre, self.momentum)
-                self.variance.lerp_(spread, self.momentum)
-        return (mean - centre) / spread.sqrt(), variance / spread
+        if not self.training or len(mean) < ENOUGH_ROWS:
+            return (mean - self.mean) / self.variance.sqrt(), variance / self.variance
+        centre = mean.mean(0)
+        spread = mean.var(0, correction=0) + variance.mean(0)
+        scale, shift = self._follow(centre.detach(), spread.detach())
+        return (mean - centre) / spread.sqrt() * scale + shift, variance / spread * scale.square()
+
+    @torch.no_grad()
+    def _follow(self, centre: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+        """Update the running moments; returns what takes batch-standardised values to running ones."""
+        self.batches += 1
+        weight = (1 / self.batches).clamp_min(self.momentum)
+        self.mean.lerp_(centre, weight)
+        self.variance.lerp_(spread, weight)
+        deviation = self.variance.sqrt()
+        return spread.sqrt() / deviation, (centre - self.mean) / deviation
 
 
 class EncoderInference(ViewInference):
