@@ -33,6 +33,27 @@ def test_the_standardiser_does_not_change_what_scaling_an_encoder_would():
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
+def test_training_and_reading_see_the_same_latents():
+    standardiser = LatentStandardiser(4).train()
+    for _ in range(3):
+        standardiser(*moments(50))
+    mean, variance = moments(20)
+    trained = standardiser(3 * mean + 1, variance)
+    read = standardiser.eval()(3 * mean + 1, variance)
+    torch.testing.assert_close(trained, read, rtol=1e-4, atol=1e-5)
+
+
+def test_no_gradient_points_along_a_change_of_scale_or_offset():
+    standardiser = LatentStandardiser(4).train()
+    standardiser(*moments(50))
+    mean, variance = moments(20)
+    scale, offset = torch.ones(4, requires_grad=True), torch.zeros(4, requires_grad=True)
+    out = standardiser(scale * mean + offset, scale.square() * variance)
+    (out[0].sin().sum() + out[1].log().sum()).backward()
+    assert scale.grad.abs().max() < 1e-3
+    assert offset.grad.abs().max() < 1e-3
+
+
 def test_the_standardisers_running_moments_converge():
     standardiser = LatentStandardiser(4).train()
     mean, variance = moments(400)
