@@ -1,5 +1,7 @@
 """q of everything that the rows share, held in buffers."""
 
+import math
+
 import pyro
 import pyro.distributions as dist
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 from pyro_favae.inference.priors import factor_posterior, weight_prior_posterior
 from pyro_favae.inference.statistics import Statistics, ViewStatistics
 from pyro_favae.inference.updates import (
+    LOG_2PI,
     GammaPosterior,
     WeightsPosterior,
     expected_log_latents,
@@ -91,9 +94,8 @@ class ViewPosterior(nn.Module):
         """The view's named terms of the bound, in nats."""
         copies = self.n_features // len(self.weights_covariance)
         bias = self.weights.second_moment[-1, -1]
-        log_nu = self.squares.new_tensor(self.bias_precision).log()
-        log_2pi = self.squares.new_tensor(2 * torch.pi).log()
-        bias_density = 0.5 * (self.n_features * (log_nu - log_2pi) - self.bias_precision * bias)
+        log_nu = math.log(self.bias_precision)
+        bias_density = 0.5 * (self.n_features * (log_nu - LOG_2PI) - self.bias_precision * bias)
         weights = self.relevance.elbo(self.squares, self.n_features) + bias_density
         return {
             f"{self.name}.likelihood": statistics.log_likelihood,

@@ -30,8 +30,9 @@ class ViewRows(ABC):
         self.noise = posterior.noise.mean.expand(len(self.weights.mean))
         self.scaled_weights = self.noise[:, None] * self.weights.weights  # τ W̄, (D, K)
         self.weighted_covariance = self.weights.weighted_covariance(self.noise)
-        #: Σ_d τ_d <w_d b_d>, (K,)
-        self.weights_bias = self.weights.weighted_second_moment(self.noise)[:-1, -1]
+        #: Σ_d τ_d <w̃_d w̃_dᵀ>, (L, L), and its part Σ_d τ_d <w_d b_d>, (K,)
+        self.weighted_second_moment = self.weights.weighted_second_moment(self.noise)
+        self.weights_bias = self.weighted_second_moment[:-1, -1]
 
     @property
     @abstractmethod

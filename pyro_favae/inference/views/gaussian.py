@@ -27,11 +27,10 @@ class GaussianRows(ViewRows):
         self.mean = mean.to(torch.float64) * self.mask[:, None]
         self._variance = None if variance is None else variance.to(torch.float64) * self.mask[:, None]
         self.log_likelihood = self.mean.new_zeros(()) if log_likelihood is None else log_likelihood
-        self._precision = self.weights.weighted_second_moment(self.noise)[:-1, :-1]
 
     @property
     def precision(self) -> Tensor:
-        return self._precision
+        return self.weighted_second_moment[:-1, :-1]
 
     @property
     def latent_variance(self) -> Tensor | None:

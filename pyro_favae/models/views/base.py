@@ -89,6 +89,29 @@ class View(Declaration, ABC):
         return data.to(torch.float64)
 
 
+class TableView(View):
+    """A view whose latents are its columns, declared by their number or their names."""
+
+    columns_field: ClassVar[str]  # the name of the field that declares them
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        declared = features_of(f"views.{type(self).__name__}", getattr(self, self.columns_field))
+        object.__setattr__(self, self.columns_field, declared)
+
+    @property
+    def latent_dim(self) -> int:
+        return len(self.feature_names)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return (self.latent_dim,)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return names_of(getattr(self, self.columns_field))
+
+
 def features_of(kind: str, features: int | tuple[str, ...] | list[str]) -> int | tuple[str, ...]:
     """Validate a number of features or their names, and return it in hashable form."""
     if isinstance(features, bool) or not isinstance(features, int | tuple | list):

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from pyro_favae.errors import DataError
 from pyro_favae.models.priors import Gamma, WeightPrior
-from pyro_favae.models.views.base import Emission, View, features_of, names_of, require_finite
+from pyro_favae.models.views.base import Emission, TableView, require_finite
 
 QUADRATURE_NODES = 32
 
 
 @dataclass(frozen=True)
-class Bernoulli(View):
+class Bernoulli(TableView):
     """x_nd ~ Bernoulli(σ(z_nd)), z_n ~ N(W g_n + b, 1/τ): data (rows, D) of 0 and 1, or booleans.
 
     q(g, z) is kept exact given Jaakkola's bound. A row that lacks the view is a row of NaN.
@@ -25,25 +25,10 @@ class Bernoulli(View):
 
     group = "views"
     binary = True
+    columns_field = "dim_or_names"
     dim_or_names: int | tuple[str, ...]
     weights: WeightPrior | None = None
     noise: Gamma | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "dim_or_names", features_of("views.Bernoulli", self.dim_or_names))
-
-    @property
-    def latent_dim(self) -> int:
-        return len(self.feature_names)
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        return (self.latent_dim,)
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        return names_of(self.dim_or_names)
 
     def emission(self) -> "BernoulliEmission":
         return BernoulliEmission()

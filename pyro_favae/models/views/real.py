@@ -11,13 +11,13 @@ from torch import Tensor
 
 from pyro_favae.errors import SpecError
 from pyro_favae.models.priors import Gamma, WeightPrior
-from pyro_favae.models.views.base import Emission, View, features_of, names_of, require_finite
+from pyro_favae.models.views.base import Emission, TableView, require_finite
 
 Standardise = Literal["view", "feature", "none"]
 
 
 @dataclass(frozen=True)
-class Real(View):
+class Real(TableView):
     """x_n = location + scale · z_n, z_n ~ N(W g_n + b, 1/τ): data (rows, D), q(z) a point.
 
     dim: the number of features, or their names. standardise: ``"view"`` centres each feature and divides the whole
@@ -27,6 +27,7 @@ class Real(View):
     """
 
     group = "views"
+    columns_field = "dim"
     dim: int | tuple[str, ...]
     standardise: Standardise = "view"
     weights: WeightPrior | None = None
@@ -34,23 +35,10 @@ class Real(View):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "dim", features_of("views.Real", self.dim))
         if self.standardise not in get_args(Standardise):
             raise SpecError(
                 f"views.Real: standardise is {self.standardise!r}, expected one of {get_args(Standardise)}"
             )
-
-    @property
-    def latent_dim(self) -> int:
-        return len(self.feature_names)
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        return (self.latent_dim,)
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        return names_of(self.dim)
 
     def emission(self) -> "RealEmission":
         return RealEmission(self)
