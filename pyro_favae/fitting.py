@@ -29,8 +29,9 @@ def fit(
     tolerance: float = 1e-5,
     batch_size: int = 256,
     learning_rate: float = 1e-3,
-    schedule: Literal["joint", "closed-form"] = "joint",
+    schedule: Literal["joint", "closed-form", "stochastic"] = "joint",
     seed: int | None = None,
+    start: Literal["pca", "random"] = "pca",
     device: str | torch.device = "auto",
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
@@ -38,13 +39,16 @@ def fit(
     """Learn a declared model from data.
 
     model: the declaration. data: by view name, arrays, tensors, lists or data frames (aligned by index); a row
-    of NaN, a shorter index or ``None`` marks a row that lacks the view. epochs: passes over the data at most;
+    of NaN, a shorter index or ``None`` marks a row that lacks the view, a single NaN a missing entry of a table.
+    Memory-mapped arrays are streamed from disk, with the same result. epochs: passes over the data at most; exact
     sweeps, where every view has a closed form. tolerance: stop when a pass raises the bound by less than this
-    share of it. batch_size: rows a gradient step. schedule: ``"joint"``, or ``"closed-form"`` to leave the
-    networks as they are. seed: makes the run repeatable; drawn from torch's generator when None. device:
-    ``"auto"`` takes a CUDA GPU where there is one. callbacks: called with the record of each pass, a mapping
-    with ``elbo``, its terms and ``active``; returning True ends the run. Ctrl-C ends it too and returns the fit
-    so far.
+    share of it. batch_size: rows a gradient step. schedule: ``"joint"``, ``"closed-form"`` to leave the
+    networks as they are, or ``"stochastic"`` to learn closed forms too from minibatches, by decayed
+    statistics, where N is so large that a few passes must do. seed: makes the run repeatable; drawn from torch's
+    generator when None. start: closed-form views start from their joint principal components, ``"pca"``, or from
+    ``"random"`` weights, to see whether the result depends on the start. device: ``"auto"`` takes a CUDA GPU where
+    there is one. callbacks: called with the record of each pass, a mapping with ``elbo``, its terms and ``active``;
+    returning True ends the run. Ctrl-C ends it too and returns the fit so far.
 
     Raises :class:`DataError` for data the views cannot hold, :class:`NumericalError` if numbers go bad.
     """
@@ -52,8 +56,10 @@ def fit(
         raise SpecError(f"fit needs a declaration fv.FAVAE(...), seen a {type(model).__name__}")
     require_count("fit", epochs=epochs, batch_size=batch_size)
     require_positive("fit", learning_rate=learning_rate, tolerance=tolerance)
-    if schedule not in ("joint", "closed-form"):
-        raise SpecError(f"fit: schedule is {schedule!r}, expected 'joint' or 'closed-form'")
+    if schedule not in ("joint", "closed-form", "stochastic"):
+        raise SpecError(f"fit: schedule is {schedule!r}, expected 'joint', 'closed-form' or 'stochastic'")
+    if start not in ("pca", "random"):
+        raise SpecError(f"fit: start is {start!r}, expected 'pca' or 'random'")
     dataset = prepare(model, data)
     seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed
     place = _device(device)
@@ -67,8 +73,9 @@ def fit(
             tolerance=tolerance,
             batch_size=batch_size,
             learning_rate=learning_rate,
-            train_networks=schedule == "joint",
+            schedule=schedule,
             seed=seed,
+            start=start,
             progress=progress,
             callbacks=tuple(callbacks),
         )

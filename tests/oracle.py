@@ -1,7 +1,8 @@
 """A slow reference of the closed forms: NumPy float64, row by row, feature by feature, no batching.
 
-It shares no code with the package. A row's q(g, z) is built as one joint Gaussian over the factors and all
-binary latents and inverted as a whole; the bound is summed from its definition with every constant.
+It shares no code with the package. Expectations over uncertain weights are averages over points; every entry's
+latent is joined to the factors in one Gaussian, and eliminated by a Schur complement where it is not known; the
+bound is summed from its definition with every constant.
 """
 
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ LOG_2PI = np.log(2 * np.pi)
 class View:
     """One view's rows and global posterior; w̃ = [w, b] has L = K + 1 entries."""
 
-    kind: str  # "real", "encoder" or "binary"
-    observed: np.ndarray  # (N,) booleans
-    data: np.ndarray  # (N, D): latents, encoder means, or 0 and 1
+    kind: str  # "real", "encoder", "binary" or "categorical"
+    observed: np.ndarray  # (N, D) booleans
+    data: np.ndarray  # (N, D): latents, encoder means, 0 and 1, or one-hot classes
     mean: np.ndarray  # (D, L)
     covariance: np.ndarray  # (D, L, L)
     noise_shape: np.ndarray  # (D,), all equal where the precision is shared
@@ -31,7 +32,8 @@ class View:
     relevance_prior: tuple[float, float]
     bias_precision: float
     variance: np.ndarray | None = None  # (N, D), of an encoder
-    xi: np.ndarray | None = None  # (N, D), of a binary view's bound while q was computed
+    xi: np.ndarray | None = None  # (N, D), of the bound on logits while q was computed
+    shift: np.ndarray | None = None  # (N,), of the same bound; zero in a binary view
 
     @property
     def tau(self) -> np.ndarray:
@@ -40,6 +42,12 @@ class View:
     @property
     def size(self) -> int:
         return len(self.mean)
+
+    def weight_points(self, d: int) -> np.ndarray:
+        """Points (2 L, L) whose average gives the expectation of any quadratic in w̃_d."""
+        size = self.mean.shape[1]
+        root = np.sqrt(size) * np.linalg.cholesky(self.covariance[d]).T
+        return np.concatenate([self.mean[d] + root, self.mean[d] - root])
 
 
 @dataclass
@@ -62,58 +70,88 @@ class Factors:
 
 
 @dataclass
+class Likelihood:
+    """A lower bound, ``constant + slope z − ½ curvature z²``, on the log likelihood of an entry's latent."""
+
+    constant: float = 0.0
+    slope: float = 0.0
+    curvature: float = 0.0
+
+
+@dataclass
+class Latent:
+    """q of an entry's latent: z = follow · w̃ᵀ g̃ + intercept + noise of given variance and covariance with g̃."""
+
+    follow: float
+    intercept: float
+    variance: float
+    covariance: np.ndarray  # (L,)
+    likelihood: Likelihood
+
+    @property
+    def entropy(self) -> float:
+        return 0.5 * (np.log(self.variance) + 1 + LOG_2PI) if self.variance else 0.0
+
+
+@dataclass
 class Row:
     """q of one row."""
 
     responsibilities: np.ndarray  # (C,)
     component_means: np.ndarray  # (C, K)
-    conditional: np.ndarray  # (K, K) Cov(g | uncertain latents, component)
+    conditional: np.ndarray  # (K, K) Cov(g | encoders' latents, component)
     mean: np.ndarray  # (K,)
     covariance: np.ndarray  # (K, K) of g, everything integrated out
-    latents: dict  # (view, feature) → (<z>, <z²>, <z g> (K,), entropy of q(z) or q(z | g))
+    latents: dict[tuple[int, int], Latent]  # by view and feature, of what is observed
+
+    @property
+    def factors(self) -> np.ndarray:
+        """<g̃>, (L,)."""
+        return np.append(self.mean, 1.0)
+
+    @property
+    def moments(self) -> np.ndarray:
+        """<g̃ g̃ᵀ>, (L, L)."""
+        moments = np.outer(self.factors, self.factors)
+        moments[:-1, :-1] += self.covariance
+        return moments
 
 
-def curvature(xi: float) -> float:
-    return 0.125 if xi == 0 else np.tanh(xi / 2) / (4 * xi)
+def likelihood(view: View, n: int, d: int) -> Likelihood:
+    """Jaakkola's bound on log σ; of a class, its share of Bouchard's on log softmax with shift a.
+
+    −log Σ_c exp z_c ≥ −a − Σ_c log(1 + exp y_c), y = z − a, and −log(1 + exp y) ≥ log σ(ξ) − ξ/2 − y/2 − λ (y² − ξ²).
+    """
+    if view.xi is None:
+        return Likelihood()
+    xi, a = view.xi[n, d], view.shift[n]
+    curvature = np.tanh(xi / 2) / (2 * xi)
+    constant = -np.log1p(np.exp(-xi)) - xi / 2 + a / 2 - 0.5 * curvature * (a**2 - xi**2) - a / view.size
+    return Likelihood(constant, view.data[n, d] - 0.5 + curvature * a, curvature)
 
 
 def row_posterior(views: list[View], factors: Factors, n: int) -> Row:
-    """q of row n given the global posterior and the ξ of the binary views."""
+    """q of row n given the global posterior and the bounds on logits."""
     k = factors.means.shape[1]
-    binary = [
-        (v, d)
-        for v, view in enumerate(views)
-        if view.kind == "binary" and view.observed[n]
-        for d in range(view.size)
-    ]
-    place = {key: k + i for i, key in enumerate(binary)}
-    size = k + len(binary)
-    precision = np.zeros((size, size))
-    precision[:k, :k] = np.eye(k)
-    linear = np.zeros(size)
-    uncertain = []
-    for v, view in enumerate(views):
-        if not view.observed[n]:
-            continue
-        for d in range(view.size):
-            tau, w, b = view.tau[d], view.mean[d, :k], view.mean[d, k]
-            precision[:k, :k] += tau * (np.outer(w, w) + view.covariance[d, :k, :k])
-            linear[:k] -= tau * (w * b + view.covariance[d, :k, k])
-            if view.kind == "binary":
-                j = place[v, d]
-                precision[j, j] += tau + 2 * curvature(view.xi[n, d])
-                precision[:k, j] -= tau * w
-                precision[j, :k] -= tau * w
-                linear[j] += view.data[n, d] - 0.5 + tau * b
+    precision, linear = np.diag(np.append(np.ones(k), 0.0)), np.zeros(k + 1)
+    entries = [(v, d) for v, view in enumerate(views) for d in range(view.size) if view.observed[n, d]]
+    for v, d in entries:
+        view, bound = views[v], likelihood(views[v], n, d)
+        points = view.weight_points(d)
+        for w in points:
+            joint = view.tau[d] * np.outer(np.append(w, -1.0), np.append(w, -1.0))  # of g̃ and z
+            joint[-1, -1] += bound.curvature
+            cross, own = joint[:-1, -1], joint[-1, -1]
+            if view.xi is None:
+                precision += joint[:-1, :-1] / len(points)
+                linear -= cross * view.data[n, d] / len(points)
             else:
-                linear[:k] += tau * w * view.data[n, d]
-                if view.kind == "encoder":
-                    uncertain.append((v, d, tau * w, view.variance[n, d]))
-    covariance = np.linalg.inv(precision)
+                precision += (joint[:-1, :-1] - np.outer(cross, cross) / own) / len(points)
+                linear -= cross * bound.slope / own / len(points)
+    covariance = np.linalg.inv(precision[:k, :k])
     means, scores = [], []
     for c in range(len(factors.means)):
-        total = linear.copy()
-        total[:k] += factors.means[c]
+        total = linear[:k] - precision[:k, k] + factors.means[c]
         means.append(covariance @ total)
         score = factors.log_proportion(c) - 0.5 * factors.squared_norm(c)
         scores.append(score + 0.5 * total @ covariance @ total)
@@ -125,56 +163,52 @@ def row_posterior(views: list[View], factors: Factors, n: int) -> Row:
     for c, responsibility in enumerate(responsibilities):
         full += responsibility * np.outer(means[c] - mean, means[c] - mean)
     latents = {}
-    for v, d, direction, variance in uncertain:
-        follow = covariance[:, :k] @ direction  # how the means of g and binary z follow this latent
-        full += variance * np.outer(follow, follow)
-        z = views[v].data[n, d]
-        entropy = 0.5 * (np.log(variance) + 1 + LOG_2PI)
-        latents[v, d] = z, z**2 + variance, z * mean[:k] + variance * follow[:k], entropy
-    for (v, d), j in place.items():
-        entropy = 0.5 * (1 + LOG_2PI - np.log(precision[j, j]))
-        latents[v, d] = mean[j], mean[j] ** 2 + full[j, j], mean[j] * mean[:k] + full[j, :k], entropy
-    for v, view in enumerate(views):
-        if view.kind == "real" and view.observed[n]:
-            for d in range(view.size):
-                z = view.data[n, d]
-                latents[v, d] = z, z**2, z * mean[:k], 0.0
-    return Row(responsibilities, means[:, :k], covariance[:k, :k], mean[:k], full[:k, :k], latents)
+    for v, d in entries:
+        view, bound, with_factors = views[v], likelihood(views[v], n, d), np.zeros(k + 1)
+        if view.kind == "encoder":
+            gain = covariance @ (view.tau[d] * view.mean[d, :k])  # how the mean of g follows this latent
+            full += view.variance[n, d] * np.outer(gain, gain)
+            with_factors[:k] = view.variance[n, d] * gain
+        if view.xi is None:
+            variance = 0.0 if view.variance is None else view.variance[n, d]
+            latents[v, d] = Latent(0.0, view.data[n, d], variance, with_factors, bound)
+        else:
+            total = view.tau[d] + bound.curvature
+            latents[v, d] = Latent(view.tau[d] / total, bound.slope / total, 1 / total, with_factors, bound)
+    return Row(responsibilities, means, covariance, mean, full, latents)
 
 
 def rows_posterior(views: list[View], factors: Factors) -> list[Row]:
     return [row_posterior(views, factors, n) for n in range(len(views[0].observed))]
 
 
-def moments(row: Row) -> np.ndarray:
-    """<g̃ g̃ᵀ> of a row, (L, L)."""
-    k = len(row.mean)
-    answer = np.ones((k + 1, k + 1))
-    answer[:k, :k] = row.covariance + np.outer(row.mean, row.mean)
-    answer[:k, k] = answer[k, :k] = row.mean
-    return answer
-
-
 def statistics(views: list[View], rows: list[Row]) -> list[dict]:
-    """The sums that each view needs: n, gg (L, L), zg (D, L), zz (D,)."""
+    """The sums that each view needs, of each feature."""
     answer = []
     for v, view in enumerate(views):
         size = view.mean.shape[1]
-        sums = {
-            "n": 0.0,
-            "gg": np.zeros((size, size)),
-            "zg": np.zeros((view.size, size)),
-            "zz": np.zeros(view.size),
-        }
-        for n, row in enumerate(rows):
-            if not view.observed[n]:
-                continue
-            sums["n"] += 1
-            sums["gg"] += moments(row)
+        sums = {name: np.zeros(view.size) for name in ("n", "zz")}
+        sums |= {name: np.zeros((view.size, size)) for name in ("zg", "likelihood_zg")}
+        sums |= {name: np.zeros((view.size, size, size)) for name in ("gg", "likelihood_gg")}
+        sums |= {"log_likelihood": 0.0, "entropy": 0.0}
+        for row in rows:
             for d in range(view.size):
-                z, zz, zg, _ = row.latents[v, d]
-                sums["zg"][d] += np.append(zg, z)
-                sums["zz"][d] += zz
+                if (v, d) not in row.latents:
+                    continue
+                z = row.latents[v, d]
+                bound, away = z.likelihood, 1 - z.follow
+                sums["n"][d] += 1
+                sums["gg"][d] += away**2 * row.moments
+                sums["zg"][d] += away * (z.intercept * row.factors + z.covariance)
+                sums["zz"][d] += z.intercept**2 + z.variance
+                slope = bound.slope - bound.curvature * z.intercept
+                sums["likelihood_zg"][d] += z.follow * slope * row.factors
+                sums["likelihood_gg"][d] += bound.curvature * z.follow**2 * row.moments
+                square = z.intercept**2 + z.variance
+                sums["log_likelihood"] += (
+                    bound.constant + bound.slope * z.intercept - 0.5 * bound.curvature * square
+                )
+                sums["entropy"] += z.entropy
         answer.append(sums)
     return answer
 
@@ -184,9 +218,9 @@ def update_weights(view: View, sums: dict) -> tuple[np.ndarray, np.ndarray]:
     prior = np.diag(np.append(view.relevance_shape / view.relevance_rate, view.bias_precision))
     means, covariances = [], []
     for d in range(view.size):
-        covariance = np.linalg.inv(prior + view.tau[d] * sums["gg"])
+        covariance = np.linalg.inv(prior + view.tau[d] * sums["gg"][d] + sums["likelihood_gg"][d])
         covariances.append(covariance)
-        means.append(view.tau[d] * covariance @ sums["zg"][d])
+        means.append(covariance @ (view.tau[d] * sums["zg"][d] + sums["likelihood_zg"][d]))
     return np.array(means), np.array(covariances)
 
 
@@ -200,20 +234,40 @@ def update_relevance(view: View) -> tuple[np.ndarray, np.ndarray]:
     return shape, rate
 
 
-def residual(view: View, d: int, zz: float, zg: np.ndarray, gg: np.ndarray) -> float:
-    """E (z − w̃ᵀ g̃)², of a row or summed."""
-    second = np.outer(view.mean[d], view.mean[d]) + view.covariance[d]
-    return zz - 2 * view.mean[d] @ zg + np.sum(second * gg)
+def residual(view: View, d: int, z: Latent, row: Row) -> float:
+    """E (z − w̃ᵀ g̃)² of an entry, W at its present posterior."""
+    squares = [
+        (z.follow - 1) ** 2 * w @ row.moments @ w
+        + 2 * (z.follow - 1) * w @ (z.intercept * row.factors + z.covariance)
+        + z.intercept**2
+        + z.variance
+        for w in view.weight_points(d)
+    ]
+    return np.mean(squares)
 
 
-def update_noise(view: View, sums: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Shape and rate of q(τ), (D,), equal in all features where the precision is shared."""
-    squares = np.array(
-        [residual(view, d, sums["zz"][d], sums["zg"][d], sums["gg"]) for d in range(view.size)]
-    )
-    count = np.full(view.size, sums["n"])
+def expected_log_likelihood(view: View, d: int, z: Latent, row: Row) -> float:
+    """E of the bound on the log likelihood of an entry, W at its present posterior."""
+    bound, values = z.likelihood, []
+    for w in view.weight_points(d):
+        mean = z.follow * w @ row.factors + z.intercept
+        square = z.follow**2 * w @ row.moments @ w + 2 * z.follow * z.intercept * w @ row.factors
+        square += z.intercept**2 + z.variance
+        values.append(bound.constant + bound.slope * mean - 0.5 * bound.curvature * square)
+    return np.mean(values)
+
+
+def update_noise(views: list[View], v: int, rows: list[Row]) -> tuple[np.ndarray, np.ndarray]:
+    """Shape and rate of q(τ) of view v, (D,), equal in all features where the precision is shared."""
+    view = views[v]
+    squares, count = np.zeros(view.size), np.zeros(view.size)
+    for row in rows:
+        for d in range(view.size):
+            if (v, d) in row.latents:
+                squares[d] += residual(view, d, row.latents[v, d], row)
+                count[d] += 1
     if view.shared_noise:
-        squares, count = np.full(view.size, squares.sum()), count * view.size
+        squares, count = np.full(view.size, squares.sum()), np.full(view.size, count.sum())
     return view.noise_prior[0] + count / 2, view.noise_prior[1] + squares / 2
 
 
@@ -243,27 +297,19 @@ def gaussian_entropy(covariance: np.ndarray) -> float:
 
 
 def bound(views: list[View], names: list[str], factors: Factors, rows: list[Row]) -> dict[str, float]:
-    """Every term of the bound in nats, summed one by one; a binary view's ξ at its optimum given q."""
+    """Every term of the bound in nats, summed one by one."""
     terms = {}
     k = factors.means.shape[1]
     for v, (view, name) in enumerate(zip(views, names, strict=True)):
-        likelihood = latents = weights = noise = 0.0
+        log_likelihood = latents = weights = noise = 0.0
         for d in range(view.size):
             log_tau = digamma(view.noise_shape[d]) - np.log(view.noise_rate[d])
-            for n, row in enumerate(rows):
-                if not view.observed[n]:
+            for row in rows:
+                if (v, d) not in row.latents:
                     continue
-                z, zz, zg, entropy = row.latents[v, d]
-                error = residual(view, d, zz, np.append(zg, z), moments(row))
-                latents += 0.5 * (log_tau - LOG_2PI - view.tau[d] * error) + entropy
-                if view.kind == "binary":
-                    xi = np.sqrt(zz)
-                    likelihood += (
-                        -np.log1p(np.exp(-xi))
-                        - xi / 2
-                        + (view.data[n, d] - 0.5) * z
-                        - curvature(xi) * (zz - xi**2)
-                    )
+                z = row.latents[v, d]
+                latents += 0.5 * (log_tau - LOG_2PI - view.tau[d] * residual(view, d, z, row)) + z.entropy
+                log_likelihood += expected_log_likelihood(view, d, z, row)
             for j in range(k):
                 alpha = view.relevance_shape[j] / view.relevance_rate[j]
                 log_alpha = digamma(view.relevance_shape[j]) - np.log(view.relevance_rate[j])
@@ -277,7 +323,7 @@ def bound(views: list[View], names: list[str], factors: Factors, rows: list[Row]
         for j in range(k):
             weights += gamma_terms(view.relevance_shape[j], view.relevance_rate[j], view.relevance_prior)
         terms |= {
-            f"{name}.likelihood": likelihood,
+            f"{name}.likelihood": log_likelihood,
             f"{name}.latents": latents,
             f"{name}.weights": weights,
             f"{name}.noise": noise,

@@ -7,54 +7,94 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pyro_favae.data.source import Source
 from pyro_favae.models.views import View
+from pyro_favae.models.views.base import Moments
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows on the device, in the types that learning works in; zeros where a row lacks a view."""
+    """Rows on the device, in the types that learning works in; zeros where something is missing."""
 
     data: dict[str, Tensor]  # (rows, *event) by view
-    observed: dict[str, Tensor]  # (rows,) booleans by view
+    observed: dict[str, Tensor]  # booleans by view, (rows, 1), or (rows, D) where single entries are missing
     n: int
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """All rows, as the user's types (uint8 images stay uint8)."""
+class ViewData:
+    """The rows of one view, NaN where something is missing."""
 
-    views: Mapping[str, View]
-    data: Mapping[str, Tensor]  # (N, *event) by view
-    observed: Mapping[str, Tensor]  # (N,) booleans by view
+    view: View
+    source: Source
+    present: Tensor  # (N,) booleans: rows that have the view
+    partial: bool  # whether single entries are missing in some of them
+
+    def batch(self, rows: slice | Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Values and what is observed of them; see :class:`Batch`."""
+        values = self.view.as_float(self.source.take(rows).to(device))
+        present = self.present[rows].to(device)
+        observed = ~torch.isnan(values) if self.partial else present[:, None]
+        if self.partial or not present.all():
+            shape = observed.shape if self.partial else (-1, *[1] * (values.dim() - 1))
+            values = torch.where(observed.reshape(shape), values, 0.0)
+        return values, observed
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All rows of all views, in the order of the model's views."""
+
+    views: Mapping[str, ViewData]
     index: pd.Index
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def only(self, rows: Tensor, names: Sequence[str]) -> "Dataset":
-        """Some rows (a mask or indices) of some views."""
-        return Dataset(
-            {name: self.views[name] for name in names},
-            {name: self.data[name][rows] for name in names},
-            {name: self.observed[name][rows] for name in names},
-            self.index[rows.numpy()],
-        )
+    def batch(self, rows: slice | Tensor, device: torch.device, names: Sequence[str] | None = None) -> Batch:
+        """Take rows of some views, all when left out, to the device."""
+        data, observed = {}, {}
+        for name in names or self.views:
+            data[name], observed[name] = self.views[name].batch(rows, device)
+        n = len(range(*rows.indices(len(self)))) if isinstance(rows, slice) else len(rows)
+        return Batch(data, observed, n)
 
-    def batch(self, rows: Tensor | slice, device: torch.device) -> Batch:
-        """Take rows to the device."""
-        data = {
-            name: self.views[name].as_float(values[rows].to(device)) for name, values in self.data.items()
-        }
-        observed = {name: mask[rows].to(device) for name, mask in self.observed.items()}
-        return Batch(data, observed, len(self.index[rows.numpy() if isinstance(rows, Tensor) else rows]))
-
-    def in_order(self, size: int, device: torch.device) -> Iterator[Batch]:
+    def in_order(
+        self, size: int, device: torch.device, names: Sequence[str] | None = None
+    ) -> Iterator[Batch]:
         """Every row once, in order, at most ``size`` at a time."""
         for start in range(0, len(self), size):
-            yield self.batch(slice(start, start + size), device)
+            yield self.batch(slice(start, start + size), device, names)
 
     def shuffled(self, size: int, device: torch.device, generator: torch.Generator) -> Iterator[Batch]:
         """Every row once, in random order, in batches of nearly equal size of at most ``size``."""
         order = torch.randperm(len(self), generator=generator)
         for rows in order.tensor_split(-(-len(self) // size)):
             yield self.batch(rows, device)
+
+    def moments(self, name: str, size: int, device: torch.device) -> Moments:
+        """Moments of a view's observed entries, ``size`` rows at a time, without loss of digits to a large mean."""
+        total = None
+        for batch in self.in_order(size, device, [name]):
+            part = _moments(batch.data[name].to(torch.float64), batch.observed[name])
+            total = part if total is None else _merged(total, part)
+        return total
+
+
+def _moments(values: Tensor, observed: Tensor) -> Moments:
+    """Moments of values (rows, D), zero where they are not observed."""
+    count = observed.sum(0).to(torch.float64).expand(values.shape[1])
+    mean = values.sum(0) / count.clamp_min(1)
+    deviation = (values - mean) * observed
+    variance = deviation.square().sum(0) / count.clamp_min(1)
+    return Moments(mean, variance, values.abs().amax(0), count)
+
+
+def _merged(first: Moments, second: Moments) -> Moments:
+    """Chan, Golub and LeVeque's update of means and variances."""
+    count = first.count + second.count
+    share = second.count / count.clamp_min(1)
+    gap = second.mean - first.mean
+    variance = first.variance * (1 - share) + second.variance * share + share * (1 - share) * gap.square()
+    largest = torch.maximum(first.largest, second.largest)
+    return Moments(first.mean + share * gap, variance, largest, count)

@@ -1,5 +1,6 @@
 """From arrays, tensors, lists and data frames to a :class:`Dataset`."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +9,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyro_favae.data.dataset import Dataset
+from pyro_favae.data.dataset import Dataset, ViewData
+from pyro_favae.data.source import MemmapSource, Source, TensorSource, as_tensor
 from pyro_favae.errors import DataError
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.views import View
+
+SCAN_BYTES = 2**24  # how much of a view is looked at at a time
 
 
 def prepare(model: FAVAE, data: Mapping[str, Any]) -> Dataset:
@@ -19,7 +23,9 @@ def prepare(model: FAVAE, data: Mapping[str, Any]) -> Dataset:
 
     Data frames are aligned by index (outer join: a row that one lacks is missing that view); everything else
     is by position and must have as many rows as the whole. A row that is all NaN, or ``None`` in a list, lacks
-    the view. Raises :class:`DataError` naming the view, what was seen and what was expected.
+    the view; a table may lack single entries, NaN. A memory-mapped array (``numpy.load(..., mmap_mode="r")``) is
+    read a few rows at a time and never held in memory. Raises :class:`DataError` naming the view, what was seen and
+    what was expected.
     """
     known_views(model, data)
     absent = [name for name in model.views if data.get(name) is None]
@@ -50,8 +56,11 @@ def known_views(model: FAVAE, data: Mapping[str, Any]) -> None:
 def _as_rows(view: View, values: Any) -> Any:
     """A single row, as one conditions on, becomes a table of one row."""
     if isinstance(values, pd.Series):
-        return values.to_frame().T
-    shape = np.shape(values) if not isinstance(values, Tensor) else tuple(values.shape)
+        return values.to_frame() if math.prod(view.event_shape) == 1 else values.to_frame().T
+    try:
+        shape = tuple(values.shape) if isinstance(values, Tensor) else np.shape(values)
+    except ValueError:  # rows, some of them None
+        return values
     if shape == view.event_shape:
         return values[None] if isinstance(values, Tensor) else np.asarray(values)[None]
     return values
@@ -63,24 +72,20 @@ def _aligned(model: FAVAE, data: Mapping[str, Any], learn: bool = True) -> Datas
     index = _index(frames, others)
     if not len(index):
         raise DataError(f"views {list(data)} have 0 rows, expected at least one")
-    tensors, observed = {}, {}
-    for name, values in data.items():
-        view = model.views[name]
-        if name in frames:
-            values = _frame_values(name, view, frames[name], index)
-        tensors[name], observed[name] = _tensor(name, view, values)
-        if len(tensors[name]) != len(index):
+    views = {}
+    for name, view in model.views.items():
+        if name not in data:
+            continue
+        values = _frame_values(name, view, frames[name], index) if name in frames else data[name]
+        views[name] = _view_data(name, view, values)
+        if len(views[name].source) != len(index):
             raise DataError(
-                f"view {name!r} has {len(tensors[name])} rows, expected {len(index)} as in the other views; "
+                f"view {name!r} has {len(views[name].source)} rows, expected {len(index)} as in the other views; "
                 "mark rows that lack a view by NaN or None, or give data frames to align by index"
             )
-        if observed[name].any():
-            view.check(name, tensors[name][observed[name]])
-        elif learn:
+        if learn and not views[name].present.any():
             raise DataError(f"view {name!r} is missing in all {len(index)} rows, expected it in at least one")
-    views = {name: view for name, view in model.views.items() if name in tensors}
-    in_order = {name: tensors[name] for name in views}
-    return Dataset(views, in_order, {name: observed[name] for name in views}, index)
+    return Dataset(views, index)
 
 
 def _index(frames: Mapping[str, pd.DataFrame], others: Mapping[str, Any]) -> pd.Index:
@@ -117,31 +122,56 @@ def _frame_values(name: str, view: View, frame: pd.DataFrame | pd.Series, index:
         ) from error
 
 
-def _tensor(name: str, view: View, values: Any) -> tuple[Tensor, Tensor]:
-    """Values as a tensor (rows, *event) with missing rows zero, and which rows are observed."""
-    present = None
+def _view_data(name: str, view: View, values: Any) -> ViewData:
+    """Values as rows (N, *event), which of them are present, and whether single entries are missing."""
+    absent = None
     if isinstance(values, list | tuple) and any(row is None for row in values):
-        present = torch.tensor([row is not None for row in values])
-        if not present.any():
-            return torch.zeros(len(values), *view.event_shape), present
-        filler = np.zeros_like(np.asarray(next(row for row in values if row is not None)))
-        values = [filler if row is None else np.asarray(row) for row in values]
-    tensor = _numbers(name, values)
-    if tensor.dim() == 1 and view.event_shape == (1,):
-        tensor = tensor[:, None]
-    if tuple(tensor.shape[1:]) != view.event_shape:
+        absent = torch.tensor([row is None for row in values])
+        values = _filled(view, values)
+    source = _source(name, view, values)
+    if source.shape[1:] != view.event_shape:
+        expected = ", ".join(["rows", *map(str, view.event_shape)])
         hint = "images are channels first" if len(view.event_shape) == 3 else "one row for each observation"
-        raise DataError(
-            f"view {name!r} has shape {tuple(tensor.shape)}, expected (rows, "
-            f"{', '.join(map(str, view.event_shape))}); {hint}"
-        )
-    if tensor.is_floating_point():
-        missing = torch.isnan(tensor).flatten(1).all(1)
-        present = ~missing if present is None else present & ~missing
-        tensor = torch.where(present.reshape(-1, *[1] * len(view.event_shape)), tensor, 0.0)
-    elif present is None:
-        present = torch.ones(len(tensor), dtype=torch.bool)
-    return tensor, present
+        raise DataError(f"view {name!r} has shape {tuple(source.shape)}, expected ({expected}); {hint}")
+    present, partial = _scanned(name, view, source, absent)
+    return ViewData(view, source, present, partial)
+
+
+def _source(name: str, view: View, values: Any) -> Source:
+    if MemmapSource.fits(values):
+        return MemmapSource(values, _rows_shape(view, values.shape))
+    tensor = _numbers(name, values)
+    return TensorSource(tensor.reshape(_rows_shape(view, tensor.shape)))
+
+
+def _rows_shape(view: View, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A vector may stand for a column, and a column for a vector."""
+    single = len(shape) < 3 and math.prod(shape[1:]) == 1 and view.event_shape in ((), (1,))
+    return (shape[0], *view.event_shape) if single else tuple(shape)
+
+
+def _filled(view: View, rows: list | tuple) -> list[np.ndarray]:
+    """Zeros for the rows that are None."""
+    known = [np.asarray(row) for row in rows if row is not None]
+    filler = np.zeros_like(known[0]) if known else np.zeros(view.event_shape)
+    return [filler if row is None else np.asarray(row) for row in rows]
+
+
+def _scanned(name: str, view: View, source: Source, absent: Tensor | None) -> tuple[Tensor, bool]:
+    """Check every row, some at a time; returns which are present and whether some lack single entries."""
+    present = torch.ones(len(source), dtype=torch.bool) if absent is None else ~absent
+    partial = False
+    size = max(1, SCAN_BYTES // (8 * math.prod(view.event_shape)))
+    for start in range(0, len(source), size):
+        rows = slice(start, start + size)
+        values = source.take(rows)
+        if values.is_floating_point():
+            missing = torch.isnan(values).reshape(len(values), -1)
+            present[rows] &= ~missing.all(1)
+            partial = partial or bool(missing[present[rows]].any())
+        if present[rows].any():
+            view.check(name, values[present[rows]])
+    return present, partial and view.missing_entries
 
 
 def _numbers(name: str, values: Any) -> Tensor:
@@ -152,7 +182,7 @@ def _numbers(name: str, values: Any) -> Tensor:
             array = np.asarray(values)
             if array.dtype == object:
                 array = array.astype(np.float64)
-            tensor = torch.as_tensor(np.require(array, requirements=["C", "W"]))
+            tensor = as_tensor(array)
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"view {name!r} cannot be read as an array of numbers: {error}; rows of unequal shape or text "

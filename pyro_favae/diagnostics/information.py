@@ -75,7 +75,7 @@ def influence(fit: Fit, view: str, data: Any) -> MutualInformation:
         )
     moments = []
     for batch in given_views(fit.declaration, {view: data}).in_order(CHUNK, device_of(fit.guide)):
-        encoded = inference.encode(batch.data[view][batch.observed[view]])
+        encoded = inference.encode(batch.data[view][batch.observed[view][:, 0]])
         moments.append(torch.stack(encoded).to(torch.float64).cpu())
     return mutual_information(*torch.cat(moments, 1).numpy())
 

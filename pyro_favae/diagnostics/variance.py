@@ -40,22 +40,26 @@ def total_variance_explained(fit: Fit, data: Mapping[str, Any]) -> pd.Series:
 
 @dataclass
 class _Moments:
-    """Sums over the rows that have a view; latents are taken from the view's bias, so that no digits cancel."""
+    """Sums over what is observed of a view, for each feature where single entries are missing.
 
-    n: Tensor
+    Latents are taken from the view's bias, so that no digits cancel.
+    """
+
+    n: Tensor  # (1 or D,)
     z: Tensor  # (D,)
-    g: Tensor  # (K,)
-    zz: Tensor  # ()    Σ |z|²
+    g: Tensor  # (1 or D, K)
+    zz: Tensor  # (D,)  Σ z²
     zg: Tensor  # (D, K)
-    gg: Tensor  # (K, K)
+    gg: Tensor  # (1 or D, K, K)
 
     @classmethod
     def of(cls, view: ViewRows, rows: Rows) -> "_Moments":
         """The sums over a chunk of rows."""
-        mask = view.mask[:, None]
-        z = mask * (view.latent_means(rows) - view.weights.bias)
-        g = mask * rows.factors
-        return cls(view.mask.sum(), z.sum(0), g.sum(0), z.square().sum(), z.mT @ g, g.mT @ g)
+        mask, g = view.mask, rows.factors
+        z = mask * (view.latent_means(rows) - view.view.weights.bias)
+        outer = (g[:, :, None] * g[:, None, :]).flatten(1)
+        gg = (mask.mT @ outer).unflatten(1, (g.shape[1], g.shape[1]))
+        return cls(mask.sum(0), z.sum(0), mask.mT @ g, z.square().sum(0), z.mT @ g, gg)
 
     def __add__(self, other: "_Moments") -> "_Moments":
         return _Moments(**{name: value + getattr(other, name) for name, value in vars(self).items()})
@@ -63,12 +67,15 @@ class _Moments:
     def by_factor(self, weights: Tensor) -> Tensor:
         """Each factor's share of R², (K,), for weights (D, K)."""
         total, cross, scatter = self._centred()
-        return (weights * (2 * cross - weights @ scatter)).sum(0) / total
+        explained = (weights[:, None] @ scatter)[:, 0]
+        return (weights * (2 * cross - explained)).sum(0) / total
 
     def _centred(self) -> tuple[Tensor, Tensor, Tensor]:
-        total = self.zz - self.z.square().sum() / self.n
-        cross = self.zg - torch.outer(self.z, self.g) / self.n
-        return total, cross, self.gg - torch.outer(self.g, self.g) / self.n
+        n = self.n.clamp_min(1)
+        total = (self.zz - self.z.square() / n).sum()
+        cross = self.zg - self.z[:, None] * self.g / n[:, None]
+        scatter = self.gg - self.g[:, :, None] * self.g[:, None, :] / n[:, None, None]
+        return total, cross, scatter
 
 
 @torch.no_grad()

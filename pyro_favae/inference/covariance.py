@@ -1,29 +1,42 @@
-"""Posterior covariances of the factors, one for each missing-view pattern or one for each row."""
+"""Posterior covariances of the factors, one for each missing-data pattern or one for each row."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.linear_algebra import inverse_of_precision
+from pyro_favae.inference.linear_algebra import cholesky
+
+#: patterns up to which a loop over them is faster than a matrix for each row
+FEW_PATTERNS = 16
+
+
+class PatternCovariance(NamedTuple):
+    """Covariances (P, K, K) and their log determinants (P,)."""
+
+    matrices: Tensor
+    log_determinants: Tensor
+
+    @classmethod
+    def of(cls, precision: Tensor) -> "PatternCovariance":
+        """Invert precisions (P, K, K)."""
+        root = cholesky(precision, "factors")
+        log_determinants = -2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return cls(torch.cholesky_inverse(root), log_determinants)
 
 
 class RowCovariance(NamedTuple):
     """Cov(g_n | z_n, component) = matrices[index[n]]: matrices (P, K, K), index (rows,)."""
 
     matrices: Tensor
+    pattern_log_determinants: Tensor
     index: Tensor
-
-    @property
-    def per_row(self) -> bool:
-        """Whether each row has a matrix of its own."""
-        return len(self.matrices) == len(self.index)
 
     def times(self, vectors: Tensor) -> Tensor:
         """Cov_n @ v_n for vectors (rows, C, K)."""
         if len(self.matrices) == 1:
             return vectors @ self.matrices[0]
-        if self.per_row:
+        if len(self.matrices) > FEW_PATTERNS:
             return vectors @ self.matrices[self.index]
         product = torch.empty_like(vectors)
         for pattern, matrix in enumerate(self.matrices):
@@ -33,29 +46,27 @@ class RowCovariance(NamedTuple):
 
     def totals(self, values: Tensor) -> Tensor:
         """Sums over the rows of each matrix: values (rows, ...) → (P, ...)."""
+        if len(self.matrices) == 1:
+            return values.sum(0, keepdim=True)
         sums = values.new_zeros(len(self.matrices), *values.shape[1:])
         return sums.index_add(0, self.index, values)
 
+    @property
     def log_determinants(self) -> Tensor:
         """log |Cov_n|, (rows,)."""
-        return torch.linalg.slogdet(self.matrices).logabsdet[self.index]
+        return self.pattern_log_determinants[self.index]
 
-    def conditioned(self, factor: Tensor, weights: Tensor) -> "RowCovariance":
-        """Covariances after adding factorᵀ diag(weights_n) factor to the precisions: (D, K), (rows, D) ≥ 0.
 
-        Sherman-Morrison-Woodbury on D×D matrices where that is smaller than K×K.
-        """
-        features, size = factor.shape
-        index = torch.arange(len(self.index), device=self.index.device)
-        if features >= size:
-            base = torch.linalg.inv(self.matrices)[self.index]
-            added = (factor.mT * weights[:, None, :]) @ factor
-            return RowCovariance(inverse_of_precision(base + added, "factors"), index)
-        covariance = self.matrices[self.index]
-        projected = (self.matrices @ factor.mT)[self.index]  # (rows, K, D)
-        root = weights.sqrt()
-        small = root[:, :, None] * (factor @ self.matrices @ factor.mT)[self.index] * root[:, None, :]
-        small = small + torch.eye(features).to(small)
-        scaled = projected * root[:, None, :]
-        removed = scaled @ inverse_of_precision(small, "factors") @ scaled.mT
-        return RowCovariance(covariance - removed, index)
+def group_patterns(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct rows of masks (rows, width) of 0 and 1, (P, width), and which of them each row is, (rows,)."""
+    if bool(masks.all()):
+        return masks[:1], torch.zeros(len(masks), dtype=torch.long, device=masks.device)
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.rand(masks.shape[1], generator=generator, dtype=torch.float64).to(masks.device)
+    values, index = torch.unique((masks * direction).sum(1), return_inverse=True)
+    first = torch.empty(len(values), dtype=torch.long, device=masks.device)
+    first[index] = torch.arange(len(masks), device=masks.device)
+    patterns = masks[first]
+    if torch.equal(patterns[index], masks):
+        return patterns, index
+    return torch.unique(masks, dim=0, return_inverse=True)

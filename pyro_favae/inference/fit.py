@@ -1,24 +1,33 @@
 """The one loop: rows → closed-form q(g) → networks' step → additive statistics → global updates."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 
 from pyro_favae.data.dataset import Batch, Dataset
-from pyro_favae.inference.guide import LEARNING_STEPS, READING_STEPS, FAVAEGuide
+from pyro_favae.inference.elbo import elbo_terms
+from pyro_favae.inference.extrapolation import NoiseExtrapolation
+from pyro_favae.inference.guide import LEARNING_STEPS, LEARNING_TOLERANCE, FAVAEGuide
 from pyro_favae.inference.history import Callback, History
 from pyro_favae.inference.interrupt import DeferredInterrupt
 from pyro_favae.inference.order import sort_factors
+from pyro_favae.inference.principal import start_from_components
 from pyro_favae.inference.rotation import rotate
-from pyro_favae.inference.start import calibrate, place_components, randomise_weights
+from pyro_favae.inference.snapshot import Snapshot
+from pyro_favae.inference.start import calibrate, place_components, randomise_weights, set_start_noise
 from pyro_favae.inference.statistics import Statistics
 from pyro_favae.inference.step import NetworkStep
+from pyro_favae.inference.views.gaussian import GaussianRows
 
-START_SWEEPS = 10  # closed-form sweeps before the first recorded pass
+START_SWEEPS = 3  # closed-form sweeps before networks are trained or components placed
 SETTLING_SWEEPS = 3  # closed-form sweeps after the networks have stopped
 UPDATES_A_PASS = 4  # global updates in a pass that also trains networks
+CHUNK_BYTES = 2**21  # of closed-form views: what a processor's cache holds between two products
+STOCHASTIC_FORGETTING = 0.7  # the t-th minibatch weighs t^-0.7, and at least its share of the rows
+ROTATION_STEPS = 10  # minibatches between rotations where no network is trained
 PATIENCE = 10  # passes over which a stochastic bound's gain is judged
 
 
@@ -30,8 +39,9 @@ class Settings:
     tolerance: float
     batch_size: int
     learning_rate: float
-    train_networks: bool
+    schedule: str  # "joint", "closed-form" or "stochastic"
     seed: int
+    start: str  # "pca" or "random"
     progress: bool
     callbacks: tuple[Callback, ...] = ()
 
@@ -54,9 +64,9 @@ class Run:
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.encoded = [name for name in guide.names if guide.inference(name).trained_by_gradient]
         self.closed_form = [name for name in guide.names if name not in self.encoded]
-        self.trains = bool(self.encoded) and settings.train_networks
+        self.trains = bool(self.encoded) and settings.schedule != "closed-form"
         betas = {name: guide.declaration.views[name].beta for name in self.encoded}
-        total = settings.epochs + (SETTLING_SWEEPS if self.trains else 0)
+        total = settings.epochs + self._settling_sweeps
         self.interrupt = DeferredInterrupt()
         self.history = History(self.posterior, betas, settings.callbacks, settings.progress, total)
 
@@ -78,68 +88,100 @@ class Run:
 
     def _learn(self) -> str:
         self._start()
-        if not self.trains:
+        if not self._settling_sweeps:
             return self._sweep_to_tolerance(self.settings.epochs)
         ended_by = self._train()
-        for _ in range(SETTLING_SWEEPS):
+        for _ in range(self._settling_sweeps):
             self._sweep("settle")
         return ended_by
+
+    @property
+    def _settling_sweeps(self) -> int:
+        """Exact sweeps after minibatches; none where every pass is one."""
+        if self.trains:
+            return SETTLING_SWEEPS
+        return 1 if self.settings.schedule == "stochastic" else 0
 
     # closed forms alone
 
     def _sweep(self, stage: str) -> bool:
         """One exact pass: every row's q, then the global updates. The bound never falls."""
-        self.guide.eval()
-        statistics = self._statistics(self.guide.names)
-        return self._update(statistics, stage)
+        return self.history.add(self._swept(), stage)
 
     def _sweep_to_tolerance(self, sweeps: int) -> str:
         window = PATIENCE if self.encoded else 1  # an encoder view's likelihood is one draw
+        creeping = [name for name in self.closed_form if self.guide.inference(name).creeping_noise]
+        extrapolation = NoiseExtrapolation(self.posterior, [] if self.encoded else creeping)
         for _ in range(sweeps):
-            if self._sweep("sweep"):
+            if self.history.add(self._extrapolated_sweep(extrapolation), "sweep"):
                 return "callback"
             if self._converged(window):
                 return "tolerance"
         return "epochs"
 
+    def _extrapolated_sweep(self, extrapolation: NoiseExtrapolation) -> Statistics:
+        """A sweep from extrapolated noise, or from what the noise was where that would lower the bound."""
+        before = deepcopy(self.posterior.state_dict())
+        moved = extrapolation.extrapolate()
+        statistics = extrapolation.watch(self._swept)
+        if moved and sum(elbo_terms(self.posterior, statistics).values()) < self.history.records[-1]["elbo"]:
+            self.posterior.load_state_dict(before)
+            statistics = extrapolation.watch(self._swept)
+        return statistics
+
+    def _swept(self) -> Statistics:
+        self.guide.eval()
+        statistics = self._statistics(self.guide.names)
+        self.posterior.update(statistics)
+        return rotate(self.posterior, statistics).statistics
+
     def _statistics(self, names: Sequence[str], start: bool = False) -> Statistics:
-        total = None
+        total, snapshot = None, self.guide.snapshot()
         with torch.no_grad():
-            for batch in self.dataset.in_order(self._chunk(), self.device):
+            for batch in self.dataset.in_order(self._chunk(), self.device, names):
                 self.interrupt.check()
-                part = self._batch_statistics(batch, names, start)
+                part = self._batch_statistics(batch, snapshot, start)
                 total = part if total is None else total + part
         return total
 
-    def _batch_statistics(self, batch: Batch, names: Sequence[str], start: bool) -> Statistics:
-        data = {name: batch.data[name] for name in names}
-        views = self.guide.view_rows(data, batch.observed, start=start)
-        for name in set(names) & set(self.encoded):
-            self.guide.inference(name).evaluate(views[name], data[name], self.guide.model.emission(name))
-        return self.guide.infer(views, batch.n, iterations=READING_STEPS).statistics()
+    def _batch_statistics(self, batch: Batch, snapshot: Snapshot, start: bool) -> Statistics:
+        views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
+        for name in set(batch.data) & set(self.encoded):
+            self.guide.inference(name).evaluate(
+                views[name], batch.data[name], self.guide.model.emission(name)
+            )
+        rows = self.guide.infer(views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE)
+        return rows.statistics()
 
     def _chunk(self) -> int:
-        """Rows at a time where nothing but memory depends on it."""
-        return max(self.settings.batch_size, 2048)
-
-    def _update(self, statistics: Statistics, stage: str) -> bool:
-        self.posterior.update(statistics)
-        rotation = rotate(self.posterior, statistics)
-        return self.history.add(rotation.statistics, stage)
+        """Rows at a time where nothing but speed and memory depends on it."""
+        if self.encoded:
+            return max(self.settings.batch_size, 2048)
+        width = sum(view.latent_dim for view in self.guide.declaration.views.values())
+        return min(4096, max(256, CHUNK_BYTES // (8 * width)))
 
     # start
 
     def _start(self) -> None:
-        calibrate(self.guide, self.dataset)
+        calibrate(self.guide, self.dataset, self._chunk(), self.device)
         randomise_weights(self.guide, self.generator)
-        if self.closed_form and self._needs_start():
-            for _ in range(START_SWEEPS):
-                self._start_sweep()
-            place_components(self.guide, self.dataset, self.closed_form, self.generator)
+        if self.closed_form:
+            views = [self.posterior.view(name) for name in self.closed_form]
+            if self.settings.start == "pca":
+                start_from_components(views, self._stand_ins, self.generator)
+            set_start_noise(self.guide)
+            if self.encoded or self.guide.declaration.factors.n_components > 1:
+                for _ in range(START_SWEEPS):
+                    self._start_sweep()
+                place_components(self.guide, self.dataset, self.closed_form, self.generator)
 
-    def _needs_start(self) -> bool:
-        several = self.guide.declaration.factors.n_components > 1
-        return several or bool(self.encoded) or any(view.needs_start for view in self.guide.inferences)
+    def _stand_ins(self) -> Iterator[list[GaussianRows]]:
+        """The closed-form views' rows as Gaussians, a batch at a time."""
+        snapshot = self.guide.snapshot()
+        for batch in self.dataset.in_order(self._chunk(), self.device, self.closed_form):
+            self.interrupt.check()
+            rows = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=True)
+            yield list(rows.values())
 
     def _start_sweep(self) -> None:
         """Closed-form views alone, before encoders mean anything."""
@@ -149,16 +191,17 @@ class Run:
             self.posterior.view(name).update(sums)
         self.posterior.factors.update(statistics.factors)
 
-    # networks and closed forms together
+    # minibatches: networks and closed forms together, or closed forms alone
 
     def _train(self) -> str:
         batches = -(-len(self.dataset) // self.settings.batch_size)
-        step = NetworkStep(self.guide, self.settings.learning_rate, batches * self.settings.epochs)
+        step = None
+        if self.trains:
+            step = NetworkStep(self.guide, self.settings.learning_rate, batches * self.settings.epochs)
         running: Statistics | None = None
         for epoch in range(self.settings.epochs):
-            first = epoch == 0
-            running, stop = self._train_pass(step, running, max(1, batches // UPDATES_A_PASS), first)
-            if first and not self.closed_form:
+            running, stop = self._train_pass(step, running, epoch * batches, batches)
+            if epoch == 0 and not self.closed_form:
                 place_components(self.guide, self.dataset, self.encoded, self.generator)
             if stop:
                 return "callback"
@@ -167,21 +210,32 @@ class Run:
         return "epochs"
 
     def _train_pass(
-        self, step: NetworkStep, running: Statistics | None, every: int, start: bool
+        self, step: NetworkStep | None, running: Statistics | None, done: int, batches: int
     ) -> tuple[Statistics, bool]:
-        """Every row once in random order; statistics are sums over about the last N rows seen."""
+        """Every row once in random order; statistics are decayed sums of minibatches', for N rows.
+
+        A global update from them is a natural-gradient step (Hoffman et al. 2013) in the space of statistics.
+        """
         self.guide.train()
         size, total = self.settings.batch_size, len(self.dataset)
-        for i, batch in enumerate(self.dataset.shuffled(size, self.device, self.generator), start=1):
+        every = 1 if step is None else max(1, batches // UPDATES_A_PASS)
+        forgetting = STOCHASTIC_FORGETTING if step is None else 1.0
+        snapshot = self.guide.snapshot()
+        shuffled = self.dataset.shuffled(size, self.device, self.generator)
+        for i, batch in enumerate(shuffled, start=1):
             self.interrupt.check()
-            views = self.guide.view_rows(batch.data, batch.observed, start=start)
-            rows = self.guide.infer(views, batch.n, iterations=LEARNING_STEPS)
-            step(batch.data, rows, views)
-            part = rows.statistics()
-            running = part if running is None else running.scaled(1 - batch.n / total) + part
+            views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
+            rows = self.guide.infer(views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS)
+            if step is not None:
+                step(batch.data, snapshot, rows, views)
+            part = rows.statistics().scaled(total / batch.n)
+            share = max(batch.n / total, (done + i) ** -forgetting)
+            running = part if running is None else running.scaled(1 - share) + part.scaled(share)
             if i % every == 0:
-                self.posterior.update(running.scaled(total / float(running.factors.n)))
-        running = running.scaled(total / float(running.factors.n))
+                self.posterior.update(running)
+                if step is None and i % ROTATION_STEPS == 0:
+                    running = rotate(self.posterior, running).statistics
+                snapshot = self.guide.snapshot()
         self.posterior.update(running)
         running = rotate(self.posterior, running).statistics
         return running, self.history.add(running, "train")

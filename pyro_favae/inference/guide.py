@@ -5,16 +5,18 @@ from collections.abc import Mapping
 import pyro
 import pyro.distributions as dist
 import torch
-from pyro import poutine
 from torch import Tensor, nn
 
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.inference.rows import Rows, ViewRows, infer_rows
+from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views import view_inference
-from pyro_favae.models.favae import FAVAEModel
+from pyro_favae.models.favae import FAVAEModel, entry_mask
 
-#: local steps of a binary view: while learning, and where the result is read off
+#: local steps of a binary view: in a minibatch, and in an exact sweep or where the result is read off
 LEARNING_STEPS, READING_STEPS = 3, 100
+#: largest relative change of ξ at which they end; the bound is off by its square
+LEARNING_TOLERANCE, READING_TOLERANCE = 1e-4, 1e-6
 
 
 class FAVAEGuide(nn.Module):
@@ -45,23 +47,51 @@ class FAVAEGuide(nn.Module):
         """The inference half of one view."""
         return self.inferences[self.names.index(name)]
 
+    def snapshot(self) -> Snapshot:
+        """What rows need of the posterior as it is now; take one for a pass, it does not follow updates."""
+        return Snapshot(self.posterior)
+
     def view_rows(
-        self, data: Mapping[str, Tensor], observed: Mapping[str, Tensor] | None = None, *, start: bool = False
+        self,
+        data: Mapping[str, Tensor],
+        observed: Mapping[str, Tensor] | None = None,
+        *,
+        snapshot: Snapshot | None = None,
+        start: bool = False,
     ) -> dict[str, ViewRows]:
-        """What each given view says about a batch; gradients flow into ``encoded`` of encoder views."""
+        """What each given view says about a batch; gradients flow into ``encoded`` of encoder views.
+
+        observed: by view, booleans (rows,), (rows, 1) or (rows, D); all true when left out.
+        """
+        snapshot = snapshot or self.snapshot()
         views = {}
         for name, values in data.items():
-            mask = (observed or {}).get(name)
-            if mask is None:
-                mask = torch.ones(len(values), dtype=torch.bool, device=values.device)
+            mask = entry_mask((observed or {}).get(name), values)
             inference = self.inference(name)
             build = inference.start if start else inference.rows
-            views[name] = build(values, mask, self.posterior.view(name), self.model.emission(name))
+            views[name] = build(values, mask, snapshot.views[name], self.model.emission(name))
         return views
 
-    def infer(self, views: Mapping[str, ViewRows], n: int, *, iterations: int = READING_STEPS) -> Rows:
-        """q of n rows given what the views say; with no views, the prior."""
-        return infer_rows(self.posterior, list(views.values()), n, iterations=iterations)
+    def infer(
+        self,
+        views: Mapping[str, ViewRows],
+        n: int,
+        *,
+        snapshot: Snapshot | None = None,
+        iterations: int = READING_STEPS,
+        tolerance: float = READING_TOLERANCE,
+    ) -> Rows:
+        """q of n rows given what the views say; with no views, the prior.
+
+        iterations, tolerance: of the local steps of binary and categorical views, relative to their bound's ξ.
+        """
+        return infer_rows(
+            snapshot or self.snapshot(),
+            list(views.values()),
+            n,
+            iterations=iterations,
+            tolerance=tolerance,
+        )
 
     def forward(
         self,
@@ -72,27 +102,27 @@ class FAVAEGuide(nn.Module):
         """Emit the guide's sites; arguments as in :meth:`FAVAEModel.forward`."""
         data, observed = data or {}, observed or {}
         n = next((len(values) for values in data.values()), rows or self.model.n_rows)
-        views = self.view_rows(data, observed)
-        local = self.infer(views, n)
-        self.posterior.sample()
+        snapshot = self.snapshot()
+        views = self.view_rows(data, observed, snapshot=snapshot)
+        local = self.infer(views, n, snapshot=snapshot)
+        drawn = self.posterior.sample()
         device = local.responsibilities.device
         with pyro.plate("rows", self.model.n_rows, subsample=torch.arange(n, device=device), dim=-1):
-            self._sample_rows(views, local)
+            self._sample_rows(views, local, drawn)
 
-    def _sample_rows(self, views: Mapping[str, ViewRows], local: Rows) -> None:
+    def _sample_rows(self, views: Mapping[str, ViewRows], local: Rows, drawn: Mapping) -> None:
         component = self.posterior.factors.sample_component(local.responsibilities)
         if component is None:
             mean = local.component_factors[:, 0]
         else:
             mean = local.component_factors[torch.arange(len(component)), component]
         for name, rows in views.items():
-            with poutine.mask(mask=rows.mask > 0):
-                deviation = self.inference(name).sample_before(name, rows)
+            deviation = self.inference(name).sample_before(name, rows)
             if deviation is not None:
                 gain = local.gain(rows)[local.covariance.index]
                 mean = mean + (gain @ deviation[..., None])[..., 0]
         covariance = local.covariance.matrices[local.covariance.index]
         factors = pyro.sample("factors", dist.MultivariateNormal(mean, covariance))
         for name, rows in views.items():
-            with poutine.mask(mask=rows.mask > 0):
-                self.inference(name).sample_after(name, rows, factors)
+            weights, bias = drawn[name]
+            self.inference(name).sample_after(name, rows, factors @ weights.mT + bias)

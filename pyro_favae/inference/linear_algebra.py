@@ -26,3 +26,27 @@ def cholesky(matrices: Tensor, what: str) -> Tensor:
 def inverse_of_precision(matrices: Tensor, what: str) -> Tensor:
     """Covariances (..., K, K) of precisions (..., K, K), symmetric."""
     return torch.cholesky_inverse(cholesky(matrices, what))
+
+
+def pack(matrices: Tensor) -> Tensor:
+    """The lower triangles of symmetric matrices (..., L, L), row by row: (..., L (L + 1) / 2)."""
+    rows, columns = _triangle(matrices.shape[-1], matrices.device)
+    return matrices.flatten(-2)[..., rows * matrices.shape[-1] + columns]
+
+
+def unpack(packed: Tensor, size: int) -> Tensor:
+    """The symmetric matrices (..., L, L) whose lower triangles these are."""
+    rows, columns = _triangle(size, packed.device)
+    place = torch.empty(size, size, dtype=torch.long, device=packed.device)
+    place[rows, columns] = place[columns, rows] = torch.arange(len(rows), device=packed.device)
+    return packed[..., place.flatten()].unflatten(-1, (size, size))
+
+
+def inner_product_weights(size: int, like: Tensor) -> Tensor:
+    """What makes the product of two packed matrices their trace inner product: 1 on the diagonal, 2 off it."""
+    rows, columns = _triangle(size, like.device)
+    return torch.where(rows == columns, 1.0, 2.0).to(like)
+
+
+def _triangle(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    return torch.tril_indices(size, size, device=device).unbind()

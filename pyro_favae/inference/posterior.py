@@ -14,6 +14,7 @@ from pyro_favae.inference.updates import (
     GammaPosterior,
     WeightsPosterior,
     expected_log_latents,
+    expected_log_likelihood,
     gamma_divergence,
     gaussian_entropy,
     squared_residuals,
@@ -66,7 +67,7 @@ class ViewPosterior(nn.Module):
 
     def update(self, statistics: ViewStatistics) -> None:
         """Closed-form coordinate updates; none lowers the bound."""
-        if statistics.n == 0:
+        if not statistics.n.any():
             return
         for _ in range(INNER_UPDATES):
             self.update_weights(statistics)
@@ -77,13 +78,16 @@ class ViewPosterior(nn.Module):
         """Set q(W, b) to its optimum."""
         q = update_weights(statistics, self.relevance.precision, self.bias_precision, self.noise.mean)
         self.weights_mean.copy_(q.mean)
-        self.weights_covariance.copy_(q.covariance)
+        if len(q.covariance) > len(self.weights_covariance):
+            self.weights_covariance = q.covariance
+        else:
+            self.weights_covariance.copy_(q.covariance)
 
     def update_noise(self, statistics: ViewStatistics) -> None:
         """Set q(τ) to its optimum."""
         residuals = squared_residuals(statistics, self.weights)
         if len(self.noise_shape) == 1:
-            count, squares = statistics.n * self.n_features, residuals.sum(0, keepdim=True)
+            count, squares = statistics.n.expand(len(residuals)).sum(), residuals.sum(0, keepdim=True)
         else:
             count, squares = statistics.n, residuals
         q = update_gamma(self.noise_prior, count, squares)
@@ -98,7 +102,7 @@ class ViewPosterior(nn.Module):
         bias_density = 0.5 * (self.n_features * (log_nu - LOG_2PI) - self.bias_precision * bias)
         weights = self.relevance.elbo(self.squares, self.n_features) + bias_density
         return {
-            f"{self.name}.likelihood": statistics.log_likelihood,
+            f"{self.name}.likelihood": expected_log_likelihood(statistics, self.weights),
             f"{self.name}.latents": expected_log_latents(statistics, self.weights, self.noise)
             + statistics.entropy,
             f"{self.name}.weights": weights + gaussian_entropy(self.weights_covariance, copies),
@@ -113,8 +117,16 @@ class ViewPosterior(nn.Module):
         self.weights_covariance.copy_((covariance + covariance.mT) / 2)
         self.relevance.update(self.squares, self.n_features)
 
-    def sample(self) -> None:
-        """Emit the guide's sites: the joint q(w_d, b_d) as q(w_d) q(b_d | w_d)."""
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        """Take on a saved covariance's size: whether features share theirs depends on the data."""
+        saved = state_dict.get(f"{prefix}weights_covariance")
+        if saved is not None and saved.shape[1:] == self.weights_covariance.shape[1:]:
+            size = self.n_features if len(saved) == self.n_features else 1
+            self.weights_covariance = self.weights_covariance[:1].expand(size, -1, -1).clone()
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def sample(self) -> tuple[Tensor, Tensor]:
+        """Emit the guide's sites: the joint q(w_d, b_d) as q(w_d) q(b_d | w_d); returns weights and bias."""
         mean, covariance = self.weights
         covariance = covariance.expand(len(mean), *covariance.shape[1:])
         self.relevance.sample(self.name)
@@ -125,12 +137,13 @@ class ViewPosterior(nn.Module):
             slope = torch.linalg.solve(covariance[:, :-1, :-1], covariance[:, :-1, -1])
             bias = mean[:, -1] + (slope * (weights - mean[:, :-1])).sum(-1)
             variance = covariance[:, -1, -1] - (slope * covariance[:, :-1, -1]).sum(-1)
-            pyro.sample(f"{self.name}.bias", dist.Normal(bias, variance.sqrt()))
+            bias = pyro.sample(f"{self.name}.bias", dist.Normal(bias, variance.sqrt()))
         if not self.noise_prior_declared.per_feature:
             pyro.sample(f"{self.name}.noise_precision", dist.Gamma(self.noise_shape[0], self.noise_rate[0]))
-            return
+            return weights, bias
         with features:
             pyro.sample(f"{self.name}.noise_precision", dist.Gamma(self.noise_shape, self.noise_rate))
+        return weights, bias
 
 
 class Posterior(nn.Module):
@@ -160,8 +173,8 @@ class Posterior(nn.Module):
             view.transform(change)
         self.factors.transform(change)
 
-    def sample(self) -> None:
-        """Emit the guide's global sites."""
-        for view in self.views:
-            view.sample()
+    def sample(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Emit the guide's global sites; returns each view's drawn weights (D, K) and bias (D,)."""
+        drawn = {view.name: view.sample() for view in self.views}
         self.factors.sample()
+        return drawn

@@ -1,18 +1,28 @@
 """Rotation of the factors (parameter expansion): escapes where coordinate updates creep.
 
-g → R (g − c), W → W R⁻¹, b → b + W c changes no likelihood, only priors and entropies, which depend on K×K
-statistics alone.
+For any invertible R, g → R (g − c), W → W R⁻¹, b → b + W c changes no likelihood, only priors and entropies, and
+these through K×K statistics alone. With S = Σ <v vᵀ> over the n vectors of unit precision (the factors), and
+T_m = Σ_d <w_d w_dᵀ> over the D_m features of view m, the bound is up to a constant
+
+    F(R) = (n − Σ_m D_m) log |det R| − ½ tr(R S Rᵀ) + Σ_m f_m(diag(R⁻ᵀ T_m R⁻¹)),
+
+where f_m is what the weights' prior makes of their squares with the relevances at their optimum.
 """
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pyro_favae.inference.posterior import Posterior
+from pyro_favae.inference.priors.base import Quadratic
 from pyro_favae.inference.statistics import Statistics
 
-STEPS = 30
+STEPS = 30  # at most, each one evaluation of F
+TOLERANCE = 1e-3  # nats that a step must promise and a rotation must gain
+LARGEST_STEP = 0.2  # entry of E in R → (I + E) R
+LEAST_CURVATURE = 0.005  # of n, taken in directions where F is flat or convex
 
 
 class Rotation(NamedTuple):
@@ -29,25 +39,25 @@ def rotate(posterior: Posterior, statistics: Statistics) -> Rotation:
     The relevances must be at their optimum, as they are after an update. With a weight prior that is not
     invariant in form, the factors are centred but not rotated.
     """
-    size = posterior.factors.component_means.shape[1]
-    change, gain = _centring(posterior, statistics)
-    posterior.transform(change)
-    statistics = statistics.rotated(change)
-    matrix, rotation_gain = _best_rotation(posterior, statistics)
-    if matrix is None:
-        return Rotation(statistics, gain)
-    change = torch.eye(size + 1).to(matrix)
-    change[:-1, :-1] = matrix
-    posterior.transform(change)
+    seconds = [view.weights.second_moment for view in posterior.views]
+    centring, gain = _centring(posterior, statistics, seconds)
+    posterior.factors.transform(centring)
+    quadratic = posterior.factors.rotation(statistics.factors.rotated(centring))
+    matrix, rotation_gain = Objective(posterior, quadratic, seconds).best_rotation()
+    rotation = torch.eye(len(centring)).to(centring)
+    rotation[:-1, :-1] = torch.as_tensor(matrix)
+    posterior.factors.transform(rotation)
+    change = rotation @ centring
+    for view in posterior.views:
+        view.transform(change)
     return Rotation(statistics.rotated(change), gain + rotation_gain)
 
 
-def _centring(posterior: Posterior, statistics: Statistics) -> tuple[Tensor, float]:
+def _centring(posterior: Posterior, statistics: Statistics, seconds: list[Tensor]) -> tuple[Tensor, float]:
     """The shift c that maximises the bound exactly; subtracting the plain mean can lower it."""
     count, linear = posterior.factors.centring(statistics.factors)
     curvature = count * torch.eye(len(linear)).to(linear)
-    for view in posterior.views:
-        second = view.weights.second_moment
+    for view, second in zip(posterior.views, seconds, strict=True):
         curvature = curvature + view.bias_precision * second[:-1, :-1]
         linear = linear - view.bias_precision * second[:-1, -1]
     shift = torch.linalg.solve(curvature, linear)
@@ -56,56 +66,100 @@ def _centring(posterior: Posterior, statistics: Statistics) -> tuple[Tensor, flo
     return change, 0.5 * float(linear @ shift)
 
 
-def _best_rotation(posterior: Posterior, statistics: Statistics) -> tuple[Tensor | None, float]:
-    count, scatter = posterior.factors.rotation(statistics.factors)
-    seconds = [view.weights.second_moment[:-1, :-1] for view in posterior.views]
-    features = sum(view.n_features for view in posterior.views)
-    eye = torch.eye(len(scatter)).to(scatter)
+class Point(NamedTuple):
+    """F at a rotation, and the statistics in its coordinates, of which the derivatives are made."""
 
-    def objective(matrix: Tensor) -> Tensor | None:
-        inverse = torch.linalg.inv(matrix)
-        value = (count - features) * torch.linalg.slogdet(matrix).logabsdet
-        value = value - 0.5 * ((matrix @ scatter) * matrix).sum()
-        for view, second in zip(posterior.views, seconds, strict=True):
-            squares = ((inverse.mT @ second) * inverse.mT).sum(1)
-            term = view.relevance.rotated_elbo(squares, view.n_features)
-            if term is None:
+    value: float  # nats; −∞ where F is not finite
+    matrix: np.ndarray  # (K, K)     R
+    scatter: np.ndarray  # (K, K)      R S Rᵀ
+    seconds: np.ndarray  # (M, K, K)   R⁻ᵀ T_m R⁻¹
+    precision: np.ndarray  # (M, K)  −2 f_m', the relevances' means
+
+
+class Objective:
+    """F in NumPy, wherever the posterior lives. Derivatives are those in E, where R → (I + E) R."""
+
+    def __init__(self, posterior: Posterior, quadratic: Quadratic, seconds: list[Tensor]) -> None:
+        self.views, self.count = posterior.views, quadratic.count
+        self.surplus = quadratic.count - sum(view.n_features for view in posterior.views)
+        self.scatter = quadratic.scatter.cpu().numpy()
+        self.seconds = torch.stack(seconds)[:, :-1, :-1].cpu().numpy()
+        self.device = quadratic.scatter.device
+        self.eye = np.eye(len(self.scatter))
+
+    def best_rotation(self) -> tuple[np.ndarray, float]:
+        """R and F(R) − F(I), from the better of two starts; I where a prior refuses or there is nothing to gain."""
+        here = self.at(self.eye)
+        if here is None:
+            return self.eye, 0.0
+        try:
+            best = self.ascend(max(here, self.at(self.whitening()), key=lambda point: point.value))
+        except np.linalg.LinAlgError:  # singular statistics
+            return self.eye, 0.0
+        gain = float(best.value - here.value)
+        return (best.matrix, gain) if TOLERANCE <= gain < np.inf else (self.eye, 0.0)
+
+    def at(self, matrix: np.ndarray) -> Point | None:
+        """The point R; None where a prior refuses to be rotated."""
+        inverse = np.linalg.inv(matrix)
+        scatter = matrix @ self.scatter @ matrix.T
+        seconds = inverse.T @ self.seconds @ inverse
+        squares = torch.tensor(_diagonals(seconds), device=self.device, requires_grad=True)
+        with torch.enable_grad():
+            pairs = zip(self.views, squares, strict=True)
+            terms = [view.relevance.rotated_elbo(row, view.n_features) for view, row in pairs]
+            if any(term is None for term in terms):
                 return None
-            value = value + term
-        return value
+            total = torch.stack(terms).sum()
+        (slopes,) = torch.autograd.grad(total, squares)
+        value = self.surplus * np.linalg.slogdet(matrix).logabsdet - scatter.trace() / 2 + total.item()
+        value = value if np.isfinite(value) else -np.inf
+        return Point(value, matrix, scatter, seconds, -2 * slopes.cpu().numpy())
 
-    here = objective(eye)
-    if here is None:
-        return None, 0.0
-    best, best_value = None, float(here)
-    for start in (eye, _whitening(scatter / count, seconds)):
-        matrix = _ascend(objective, start, count)
-        value = float(objective(matrix))
-        if value > best_value:
-            best, best_value = matrix, value
-    return best, best_value - float(here)
+    def whitening(self) -> np.ndarray:
+        """Whiten the factors, then make the weights' columns orthogonal: the optimum of a single view."""
+        root = np.linalg.cholesky(self.scatter / self.count)
+        total = sum(root.T @ second @ root / max(second.trace(), 1e-300) for second in self.seconds)
+        return np.linalg.eigh(total).eigenvectors.T @ np.linalg.inv(root)
+
+    def ascend(self, point: Point) -> Point:
+        """Climb until a step promises next to nothing; a step that does not rise is halved."""
+        length = 1.0
+        for _ in range(STEPS):
+            gradient = self.gradient(point)
+            step = self.step(point, gradient)
+            if (step * gradient).sum() / 2 < TOLERANCE:
+                break
+            trial = self.at((self.eye + length * step) @ point.matrix)
+            if trial.value > point.value:
+                point, length = trial, min(1.0, 2 * length)
+            else:
+                length /= 2
+        return point
+
+    def gradient(self, point: Point) -> np.ndarray:
+        """(n − Σ_m D_m) I − S + Σ_m T_m diag(α_m), in the point's coordinates; α_m its precisions."""
+        pull = np.einsum("mkl,ml->kl", point.seconds, point.precision)
+        return self.surplus * self.eye - point.scatter + pull
+
+    def step(self, point: Point, gradient: np.ndarray) -> np.ndarray:
+        """Newton's step with the Hessian that F has where S and all T_m are diagonal.
+
+        It ties E_kl to E_lk alone, by −[[h_kl, c_kl], [c_kl, h_lk]] with h_kl = S_ll + Σ_m α_ml T_mkk and
+        c_kl = n − Σ_m (D_m − α_mk T_mkk − α_ml T_mll). Steps of a pair that are too long are shortened together.
+        """
+        scatter, squares = point.scatter.diagonal(), _diagonals(point.seconds)
+        weighted = (point.precision * squares).sum(0)
+        straight = scatter + squares.T @ point.precision
+        cross = self.surplus + weighted[:, None] + weighted
+        lowest = (straight + straight.T) / 2 - np.hypot((straight - straight.T) / 2, cross)
+        straight = straight + np.maximum(LEAST_CURVATURE * self.count - lowest, 0)
+        step = (straight.T * gradient - cross * gradient.T) / (straight * straight.T - cross**2)
+        np.fill_diagonal(step, gradient.diagonal() / (2 * scatter))
+        longest = np.maximum(abs(step), abs(step.T))
+        return step / np.maximum(longest / LARGEST_STEP, 1)
 
 
-def _whitening(covariance: Tensor, seconds: list[Tensor]) -> Tensor:
-    """Whiten the factors, then make the weights' columns orthogonal: the optimum of a single view."""
-    white = torch.linalg.inv(torch.linalg.cholesky(covariance))
-    inverse = torch.linalg.inv(white)
-    total = sum(inverse.mT @ second @ inverse / second.trace().clamp_min(1e-300) for second in seconds)
-    return torch.linalg.eigh(total).eigenvectors.mT @ white
-
-
-def _ascend(objective, start: Tensor, scale: float) -> Tensor:
-    """L-BFGS from ``start``, in coordinates relative to it."""
-    step = torch.eye(len(start)).to(start).requires_grad_()
-    optimiser = torch.optim.LBFGS([step], max_iter=STEPS, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        loss = -objective(step @ start) / scale
-        loss.backward()
-        return loss
-
-    with torch.enable_grad():
-        optimiser.step(closure)
-    matrix = step.detach() @ start
-    return matrix if torch.isfinite(matrix).all() else start
+def _diagonals(matrices: np.ndarray) -> np.ndarray:
+    """(M, K) of (M, K, K)."""
+    return np.einsum("mkk->mk", matrices)

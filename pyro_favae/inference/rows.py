@@ -12,36 +12,36 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.covariance import RowCovariance
-from pyro_favae.inference.linear_algebra import inverse_of_precision
-from pyro_favae.inference.posterior import Posterior, ViewPosterior
+from pyro_favae.inference.covariance import PatternCovariance, RowCovariance, group_patterns
+from pyro_favae.inference.linear_algebra import pack, unpack
+from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
 from pyro_favae.inference.statistics import FactorStatistics, Statistics, ViewStatistics
 
 
 class ViewRows(ABC):
     """What one view says about a batch of rows, given the global posterior.
 
-    ``mask`` is 1 where a row has the view, (rows,), float64. Subclasses hold their local quantities.
+    ``mask`` is 1 where a row, or one of its entries, is observed: (rows, 1) or (rows, D), float64. Subclasses hold
+    their local quantities.
     """
 
-    def __init__(self, posterior: ViewPosterior, observed: Tensor) -> None:
+    def __init__(self, view: ViewSnapshot, observed: Tensor) -> None:
+        self.view = view
         self.mask = observed.to(torch.float64)
-        self.weights = posterior.weights
-        self.noise = posterior.noise.mean.expand(len(self.weights.mean))
-        self.scaled_weights = self.noise[:, None] * self.weights.weights  # τ W̄, (D, K)
-        self.weighted_covariance = self.weights.weighted_covariance(self.noise)
-        #: Σ_d τ_d <w̃_d w̃_dᵀ>, (L, L), and its part Σ_d τ_d <w_d b_d>, (K,)
-        self.weighted_second_moment = self.weights.weighted_second_moment(self.noise)
-        self.weights_bias = self.weighted_second_moment[:-1, -1]
+        self.everywhere = bool(observed.all())
 
     @property
-    @abstractmethod
-    def precision(self) -> Tensor:
-        """Precision that an observed row adds to the factors, whatever the row, (K, K)."""
+    def pattern(self) -> Tensor | None:
+        """What :meth:`pattern_precision` depends on, (rows, width) of 0 and 1; None if nothing."""
+        return None
+
+    def pattern_precision(self, patterns: Tensor) -> Tensor:
+        """Precision that rows of given patterns (P, width) add to the factors, (P, K, K)."""
+        raise NotImplementedError(f"{type(self).__name__} has no pattern")
 
     @property
     def row_precision(self) -> Tensor | None:
-        """Weights (rows, D) of W̄ᵀ diag(·) W̄, added to the precision of each row; zero in missing rows."""
+        """Precision that each row adds besides that of its pattern, (rows, K, K); None if nothing."""
         return None
 
     @property
@@ -63,8 +63,8 @@ class ViewRows(ABC):
         return 0.0
 
     @abstractmethod
-    def statistics(self, rows: "Rows", gg: Tensor) -> ViewStatistics:
-        """Sums over the observed rows, of which Σ <g̃ g̃ᵀ> is given."""
+    def statistics(self, rows: "Rows") -> ViewStatistics:
+        """Sums over what is observed."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class Rows:
     @cached_property
     def factors(self) -> Tensor:
         """Posterior means of the factors, (rows, K)."""
+        if self.responsibilities.shape[1] == 1:
+            return self.component_factors[:, 0]
         return (self.responsibilities[:, None, :] @ self.component_factors)[:, 0]
 
     def component_spread(self) -> Tensor:
@@ -94,35 +96,41 @@ class Rows:
         """Full posterior covariances of the factors, (rows, K, K)."""
         total = self.component_spread()
         if self.responsibilities.shape[1] > 1:
-            deviation = self._deviation
+            deviation = self.component_factors - self.factors[:, None]
             total = total + (deviation * self.responsibilities[..., None]).mT @ deviation
         return total
 
-    def projected_spread(self, weights: Tensor) -> Tensor:
-        """weights @ spread, (rows, D, K), for weights (D, K), without forming the spread."""
-        total = (weights @ self.covariance.matrices)[self.covariance.index]
-        for view in self.views:
-            if view.latent_variance is not None:
-                gain = self.gain(view)
-                scaled = (weights @ gain)[self.covariance.index] * view.latent_variance[:, None, :]
-                total = total + scaled @ gain[self.covariance.index].mT
-        if self.responsibilities.shape[1] > 1:
-            projected = (self._deviation @ weights.mT) * self.responsibilities[..., None]
-            total = total + projected.mT @ self._deviation
-        return total
-
     @cached_property
-    def _deviation(self) -> Tensor:
-        return self.component_factors - self.factors[:, None]
+    def moments(self) -> Tensor:
+        """<g̃ g̃ᵀ> of each row, packed, (rows, L (L + 1) / 2)."""
+        g = self.factors
+        second = torch.baddbmm(self.spread(), g[:, :, None], g[:, None, :])
+        return torch.cat([pack(second), g, g.new_ones(len(g), 1)], 1)
 
     def gain(self, view: ViewRows) -> Tensor:
         """How the mean of g follows a view's latents, Cov τ W̄ᵀ, (P, K, D)."""
-        return self.covariance.matrices @ view.scaled_weights.mT
+        return self.covariance.matrices @ view.view.scaled_weights.mT
 
-    def second_moment(self, mask: Tensor) -> Tensor:
-        """Σ_n mask_n <g̃_n g̃_nᵀ>, (L, L)."""
+    def weighted_moments(self, weights: Tensor) -> Tensor:
+        """Σ_n weights_nd <g̃_n g̃_nᵀ> for weights (rows, D): (D, L, L)."""
+        return unpack(weights.mT @ self.moments, self.factors.shape[1] + 1)
+
+    @cached_property
+    def total_moments(self) -> Tensor:
+        """Σ_n <g̃_n g̃_nᵀ>, (L, L)."""
+        return self._masked_moments(torch.ones_like(self.responsibilities[:, 0]))
+
+    def observed_moments(self, view: ViewRows) -> Tensor:
+        """Σ <g̃_n g̃_nᵀ> over a view's observed rows, (1, L, L), or over those of each feature, (D, L, L)."""
+        if view.everywhere:
+            return self.total_moments[None]
+        if view.mask.shape[1] == 1:
+            return self._masked_moments(view.mask[:, 0])[None]
+        return self.weighted_moments(view.mask)
+
+    def _masked_moments(self, mask: Tensor) -> Tensor:
         counts = self.covariance.totals(mask)
-        gg = torch.einsum("p,pkl->kl", counts, self.covariance.matrices)
+        gg = (counts @ self.covariance.matrices.flatten(1)).unflatten(0, self.covariance.matrices.shape[1:])
         for view in self.views:
             if view.latent_variance is not None:
                 totals = self.covariance.totals(mask[:, None] * view.latent_variance)
@@ -135,75 +143,107 @@ class Rows:
 
     def statistics(self) -> Statistics:
         """Sums over the rows."""
-        everything = torch.ones_like(self.responsibilities[:, 0])
-        gg = self.second_moment(everything)
+        gg = self.total_moments
         factors = FactorStatistics(
-            n=everything.sum(),
+            n=gg[-1, -1],
             g=gg[:-1, -1],
             gg=gg[:-1, :-1],
-            log_determinant=self.covariance.log_determinants().sum(),
+            log_determinant=self.covariance.log_determinants.sum(),
             counts=self.responsibilities.sum(0),
             component_g=torch.einsum("nc,nck->ck", self.responsibilities, self.component_factors),
             component_entropy=torch.special.entr(self.responsibilities).sum(),
         )
-        views = tuple(
-            view.statistics(self, gg if bool(view.mask.all()) else self.second_moment(view.mask))
-            for view in self.views
-        )
-        return Statistics(views, factors)
+        return Statistics(tuple(view.statistics(self) for view in self.views), factors)
 
 
 @torch.no_grad()
 def infer_rows(
-    posterior: Posterior, views: Sequence[ViewRows], n: int, *, iterations: int, tolerance: float = 1e-6
+    snapshot: Snapshot, views: Sequence[ViewRows], n: int, *, iterations: int, tolerance: float = 1e-6
 ) -> Rows:
     """Closed-form q of a batch of n rows; ``iterations`` bounds the local steps of views that have any.
 
-    Λ_n = I + Σ_m <τ WᵀW>, ḡ_n = Λ_n⁻¹ (m_c + Σ_m τ (W̄ᵀ z̄ − <Wᵀ b>)), summed over the views the row has.
+    Λ_n = I + Σ_m <τ WᵀW>, ḡ_n = Λ_n⁻¹ (m_c + Σ_m τ (W̄ᵀ z̄ − <Wᵀ b>)), summed over what is observed of the row.
     """
-    base = pattern_covariance(posterior, views, n)
-    rows = _given_local(posterior, views, base)
+    patterns, index = _patterns(views, n, snapshot.component_means.device)
+    if all(view.row_precision is None for view in views):
+        key = tuple((id(view.view), view.pattern.shape[1]) for view in views)
+        known = snapshot.covariance(key, patterns, lambda: _pattern_precision(snapshot, views, patterns))
+        return _given_covariance(snapshot, views, RowCovariance(*known, index))
+    precision = _pattern_precision(snapshot, views, patterns)
+    _set_out(snapshot, views, RowCovariance(*PatternCovariance.of(precision), index))
+    base = precision[index]
+    rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base))
     for _ in range(iterations):
-        if max((view.refine(rows) for view in views), default=0.0) <= tolerance:
+        if max(view.refine(rows) for view in views) <= tolerance:
             break
-        rows = _given_local(posterior, views, base)
+        rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base))
     return rows
 
 
-def pattern_covariance(
-    posterior: Posterior, views: Sequence[ViewRows], n: int, without: ViewRows | None = None
-) -> RowCovariance:
-    """Covariances of the factors from what does not depend on the row: one for each missing-view pattern.
-
-    ``without`` leaves out what one view's latents tell, W̄ᵀ τ W̄, but not the uncertainty of its weights.
-    """
-    means = posterior.factors.component_means
-    eye = torch.eye(means.shape[1]).to(means)
-    if not views:
-        return RowCovariance(eye[None], torch.zeros(n, dtype=torch.long, device=means.device))
-    patterns, index = torch.unique(torch.stack([view.mask for view in views], 1), dim=0, return_inverse=True)
-    added = torch.stack(
-        [view.weighted_covariance[:-1, :-1] if view is without else view.precision for view in views]
-    )
-    precision = eye + torch.einsum("pm,mkl->pkl", patterns, added)
-    return RowCovariance(inverse_of_precision(precision, "factors"), index)
+def _set_out(snapshot: Snapshot, views: Sequence[ViewRows], covariance: RowCovariance) -> None:
+    """Refine first given only what the views without local quantities say: one matrix for a pattern, not a row."""
+    others = [view for view in views if view.row_precision is None]
+    rows = _given_covariance(snapshot, others, covariance)
+    for view in views:
+        view.refine(rows)
 
 
-def row_covariance(views: Sequence[ViewRows], base: RowCovariance) -> RowCovariance:
-    """Covariances once what depends on the row is added to those of its pattern."""
-    bounded = [view for view in views if view.row_precision is not None]
-    if not bounded:
-        return base
-    factor = torch.cat([view.weights.weights for view in bounded])
-    weights = torch.cat([view.row_precision for view in bounded], 1)
-    return base.conditioned(factor, weights)
+@torch.no_grad()
+def row_covariance(snapshot: Snapshot, views: Sequence[ViewRows], n: int, without: ViewRows) -> RowCovariance:
+    """Covariances of the factors if one view's latents, W̄ᵀ τ W̄, told nothing; its weights stay uncertain."""
+    patterns, index = _patterns(views, n, snapshot.component_means.device)
+    precision = _pattern_precision(snapshot, views, patterns, without)
+    if all(view.row_precision is None for view in views):
+        return RowCovariance(*PatternCovariance.of(precision), index)
+    return _covariance_of_rows(views, precision[index])
 
 
-def _given_local(posterior: Posterior, views: Sequence[ViewRows], base: RowCovariance) -> Rows:
-    means = posterior.factors.component_means
-    covariance = row_covariance(views, base)
-    linear = sum((view.linear for view in views), means.new_zeros(len(base.index), means.shape[1]))
+def _patterns(views: Sequence[ViewRows], n: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Missing-data patterns of the views that have any, (P, width), and which one each row is, (rows,)."""
+    masks = [view.pattern for view in views if view.pattern is not None]
+    if not masks:
+        return torch.ones(1, 0, device=device), torch.zeros(n, dtype=torch.long, device=device)
+    if all(view.everywhere for view in views if view.pattern is not None):
+        first = torch.cat([mask[:1] for mask in masks], 1)
+        return first, torch.zeros(n, dtype=torch.long, device=device)
+    return group_patterns(torch.cat(masks, 1))
+
+
+def _pattern_precision(
+    snapshot: Snapshot, views: Sequence[ViewRows], patterns: Tensor, without: ViewRows | None = None
+) -> Tensor:
+    """Precisions of the factors of rows of each pattern, (P, K, K)."""
+    size = snapshot.component_means.shape[1]
+    total = torch.eye(size).to(snapshot.component_means).expand(len(patterns), size, size)
+    start = 0
+    for view in views:
+        if view.pattern is None:
+            continue
+        mask = patterns[:, start : start + view.pattern.shape[1]]
+        start += mask.shape[1]
+        if view is without:
+            total = total + mask[..., None] * view.view.covariance[:-1, :-1]
+        else:
+            total = total + view.pattern_precision(mask)
+    return total
+
+
+def _covariance_of_rows(views: Sequence[ViewRows], base: Tensor) -> RowCovariance:
+    """One matrix for each row, from precisions (rows, K, K) of their patterns and what the views add to each."""
+    precision = base
+    for view in views:
+        if view.row_precision is not None:
+            precision = precision + view.row_precision
+    index = torch.arange(len(base), device=base.device)
+    return RowCovariance(*PatternCovariance.of(precision), index)
+
+
+def _given_covariance(snapshot: Snapshot, views: Sequence[ViewRows], covariance: RowCovariance) -> Rows:
+    means = snapshot.component_means
+    linear = sum((view.linear for view in views), means.new_zeros(len(covariance.index), means.shape[1]))
     total = means + linear[:, None]  # (rows, C, K)
     component_factors = covariance.times(total)
-    scores = posterior.factors.log_weights + 0.5 * (total * component_factors).sum(-1)
+    if len(means) == 1:
+        return Rows(views, covariance, component_factors, torch.ones_like(total[..., 0]))
+    scores = snapshot.log_weights + 0.5 * (total * component_factors).sum(-1)
     return Rows(views, covariance, component_factors, scores.softmax(1))

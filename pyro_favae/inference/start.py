@@ -12,10 +12,12 @@ SEEDING_JITTER = 0.1  # posterior standard deviations, so that identical rows ca
 
 
 @torch.no_grad()
-def calibrate(guide: FAVAEGuide, dataset: Dataset) -> None:
-    """Let each view read its units off the observed rows."""
-    for name, values in dataset.data.items():
-        guide.model.emission(name).calibrate(values[dataset.observed[name]])
+def calibrate(guide: FAVAEGuide, dataset: Dataset, chunk: int, device: torch.device) -> None:
+    """Let each view that needs to read its units off what is observed, ``chunk`` rows at a time."""
+    for name in dataset.views:
+        emission = guide.model.emission(name)
+        if emission.needs_moments:
+            emission.calibrate(dataset.moments(name, chunk, device))
 
 
 @torch.no_grad()
@@ -28,6 +30,15 @@ def randomise_weights(guide: FAVAEGuide, generator: torch.Generator) -> None:
 
 
 @torch.no_grad()
+def set_start_noise(guide: FAVAEGuide) -> None:
+    """Give views whose noise is not to be read off their stand-in the precision they start from."""
+    for view, inference in zip(guide.posterior.views, guide.inferences, strict=True):
+        if inference.start_precision is not None:
+            view.noise_shape.fill_(1.0)
+            view.noise_rate.fill_(1 / inference.start_precision)
+
+
+@torch.no_grad()
 def place_components(
     guide: FAVAEGuide, dataset: Dataset, names: list[str], generator: torch.Generator
 ) -> None:
@@ -37,10 +48,10 @@ def place_components(
     if count == 1:
         return
     device = factors.component_means.device
-    seen = torch.stack([dataset.observed[name] for name in names]).any(0).nonzero()[:, 0]
+    seen = torch.stack([dataset.views[name].present for name in names]).any(0).nonzero()[:, 0]
     chosen = seen[torch.randperm(len(seen), generator=generator)[:SEEDING_ROWS]]
-    batch = dataset.batch(chosen, device)
-    views = guide.view_rows({name: batch.data[name] for name in names}, batch.observed, start=True)
+    batch = dataset.batch(chosen, device, names)
+    views = guide.view_rows(batch.data, batch.observed, start=True)
     means = guide.infer(views, batch.n).factors
     if batch.n < count:
         means = means[torch.randint(batch.n, (count,), generator=generator).to(device)]

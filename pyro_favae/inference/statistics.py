@@ -11,18 +11,35 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ViewStatistics:
-    """Sums over the rows that have the view, float64, with g̃ = [g, 1] and L = K + 1."""
+    """Sums over what is observed of the view, float64, with g̃ = [g, 1] and L = K + 1.
 
-    n: Tensor  # ()      rows
-    gg: Tensor  # (L, L)  Σ <g̃ g̃ᵀ>
-    zg: Tensor  # (D, L)  Σ <z g̃ᵀ>
-    zz: Tensor  # (D,)    Σ <z²>
+    One n and one gg serve all features where a row has the view or lacks it, (1, ...); where single entries are
+    missing each feature has its own, (D, ...).
+
+    Where q(z | g, W) follows the weights, <z> = s + (1 − ω) w̃ᵀ g̃, the sums hold the moments of s and ω g̃ instead of
+    those of z and g̃, so that zz − 2 w̃ᵀ zg + w̃ᵀ gg w̃ is Σ <(z − w̃ᵀ g̃)²> all the same; and the log likelihood
+    is ``log_likelihood`` + Σ_d w̃_dᵀ likelihood_zg_d − ½ w̃_dᵀ likelihood_gg_d w̃_d.
+    """
+
+    n: Tensor  # (1 or D,)        rows
+    gg: Tensor  # (1 or D, L, L)  Σ <g̃ g̃ᵀ>
+    zg: Tensor  # (D, L)          Σ <z g̃ᵀ>
+    zz: Tensor  # (D,)            Σ <z²>
     log_likelihood: Tensor  # ()  Σ of what the view's data are worth given z, nats
-    entropy: Tensor  # ()  Σ entropy of q(z), or of q(z | g), nats
+    entropy: Tensor  # ()         Σ entropy of q(z), or of q(z | g), nats
+    likelihood_gg: Tensor | None = None  # (D, L, L)
+    likelihood_zg: Tensor | None = None  # (D, L)
 
     def rotated(self, change: Tensor) -> "ViewStatistics":
         """The same sums after g̃ → change @ g̃, (L, L)."""
-        return replace(self, gg=change @ self.gg @ change.mT, zg=self.zg @ change.mT)
+        sums = replace(self, gg=change @ self.gg @ change.mT, zg=self.zg @ change.mT)
+        if self.likelihood_gg is None:
+            return sums
+        return replace(
+            sums,
+            likelihood_gg=change @ self.likelihood_gg @ change.mT,
+            likelihood_zg=self.likelihood_zg @ change.mT,
+        )
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,8 @@ class Statistics:
 
 
 def _combine(first, second, operation):
+    if first is None or second is None:  # sums that a part does not have are zero
+        return second if first is None else first
     if isinstance(first, Tensor):
         return operation(first, second)
     if isinstance(first, tuple):

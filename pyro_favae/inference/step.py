@@ -19,29 +19,24 @@ from torch.distributions import kl_divergence
 from pyro_favae.errors import NumericalError
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.linear_algebra import cholesky
-from pyro_favae.inference.posterior import Posterior
-from pyro_favae.inference.rows import Rows, pattern_covariance, row_covariance
+from pyro_favae.inference.rows import Rows, row_covariance
+from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views.vae import EncodedRows
 
 
 @torch.no_grad()
-def prior_from_other_views(posterior: Posterior, rows: Rows, view: EncodedRows) -> dist.MultivariateNormal:
+def prior_from_other_views(snapshot: Snapshot, rows: Rows, view: EncodedRows) -> dist.MultivariateNormal:
     """p(z | the row's other views) for the rows that have the view, (observed rows, D)."""
-    base = pattern_covariance(posterior, rows.views, len(view.mask), without=view)
-    without = row_covariance(rows.views, base)
-    linear = sum(other.linear for other in rows.views) - view.mean @ view.scaled_weights
-    linear = (
-        linear
-        + rows.responsibilities @ posterior.factors.component_means
-        + view.weights.bias @ view.scaled_weights
-    )
+    q = view.view
+    without = row_covariance(snapshot, rows.views, len(view.mask), without=view)
+    linear = sum(other.linear for other in rows.views) - view.mean @ q.scaled_weights
+    linear = linear + rows.responsibilities @ snapshot.component_means
+    linear = linear + q.weights.bias @ q.scaled_weights
     factors = without.times(linear[:, None])[:, 0]
-    location = factors @ view.weights.weights.mT + view.weights.bias
-    covariance = view.weights.weights @ without.matrices @ view.weights.weights.mT + torch.diag(
-        1 / view.noise
-    )
+    location = factors @ q.weights.weights.mT + q.weights.bias
+    covariance = q.weights.weights @ without.matrices @ q.weights.weights.mT + torch.diag(1 / q.noise)
     root = cholesky(covariance, "latents")
-    observed = view.mask > 0
+    observed = view.mask[:, 0] > 0
     root = root[0] if len(root) == 1 else root[without.index[observed]]
     dtype = view.encoded[0].dtype
     return dist.MultivariateNormal(location[observed].to(dtype), scale_tril=root.to(dtype))
@@ -62,12 +57,18 @@ class NetworkStep:
         # one object a view: an ELBO remembers the plates of the model it first saw
         self.elbos = {name: TraceMeanField_ELBO(max_plate_nesting=1) for name in self.names}
 
-    def __call__(self, data: Mapping[str, Tensor], rows: Rows, views: Mapping[str, EncodedRows]) -> None:
+    def __call__(
+        self,
+        data: Mapping[str, Tensor],
+        snapshot: Snapshot,
+        rows: Rows,
+        views: Mapping[str, EncodedRows],
+    ) -> None:
         """Step on a batch; leaves each view's expected log likelihood in its rows."""
         total = 0.0
         for name in self.names:
             if views[name].mask.any():
-                total = total + self._loss(name, data[name], rows, views[name])
+                total = total + self._loss(name, data[name], snapshot, rows, views[name])
         if not isinstance(total, Tensor):
             return
         self.optimiser.zero_grad()
@@ -75,15 +76,15 @@ class NetworkStep:
         self.optimiser.step()
         self.schedule.step()
 
-    def _loss(self, name: str, data: Tensor, rows: Rows, view: EncodedRows) -> Tensor:
+    def _loss(self, name: str, data: Tensor, snapshot: Snapshot, rows: Rows, view: EncodedRows) -> Tensor:
         """Minus the view's part of the bound for a row, in nats."""
         mean, variance = view.encoded
         self._require_finite(name, torch.stack([mean.detach().sum(), variance.detach().sum()]))
         beta = self.guide.declaration.views[name].beta
         emission = self.guide.model.emission(name)
-        prior = prior_from_other_views(self.guide.posterior, rows, view)
+        prior = prior_from_other_views(snapshot, rows, view)
         encoded = dist.Normal(mean, variance.sqrt()).to_event(1)
-        observed = data[view.mask > 0]
+        observed = data[view.mask[:, 0] > 0]
 
         def model() -> None:
             with pyro.plate(f"{name}.rows", len(observed)):

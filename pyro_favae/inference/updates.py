@@ -95,24 +95,44 @@ def update_weights(
 ) -> WeightsPosterior:
     """Joint update of weights and bias: Σ_w̃ = (diag(<α>, ν) + <τ> S_gg)⁻¹, W̃ = <τ> S_zg Σ_w̃ (Table 1).
 
-    prior_precision: <α>, (K,). The covariance is shared by all features when the noise precision is.
+    prior_precision: <α>, (K,) or (D, K). The covariance is shared by all features where nothing in it differs.
     """
-    prior = torch.cat([prior_precision, prior_precision.new_tensor([bias_precision])])
-    precision = torch.diag(prior) + noise_precision[:, None, None] * statistics.gg
-    covariance = inverse_of_precision(precision, "weights")
+    bias = prior_precision.new_full((*prior_precision.shape[:-1], 1), bias_precision)
+    precision = torch.diag_embed(torch.cat([prior_precision, bias], -1))
+    precision = precision + noise_precision[:, None, None] * statistics.gg
     right = noise_precision[:, None] * statistics.zg
+    if statistics.likelihood_gg is not None:
+        precision = precision + statistics.likelihood_gg
+        right = right + statistics.likelihood_zg
+    covariance = inverse_of_precision(precision, "weights")
     if len(covariance) == 1:
         return WeightsPosterior(right @ covariance[0], covariance)
-    return WeightsPosterior(torch.einsum("dl,dlk->dk", right, covariance), covariance)
+    return WeightsPosterior((right[:, None] @ covariance)[:, 0], covariance)
+
+
+def expected_log_likelihood(statistics: ViewStatistics, weights: WeightsPosterior) -> Tensor:
+    """What the data are worth given z, where q(z) may follow the weights, in nats."""
+    if statistics.likelihood_gg is None:
+        return statistics.log_likelihood
+    linear = (weights.mean * statistics.likelihood_zg).sum()
+    quadratic = _expected_quadratic(statistics.likelihood_gg, weights).sum()
+    return statistics.log_likelihood + linear - 0.5 * quadratic
 
 
 def squared_residuals(statistics: ViewStatistics, weights: WeightsPosterior) -> Tensor:
     """Σ_n <(z_nd − w̃_dᵀ g̃_n)²> for each feature, (D,). Table 1, with <z²> where the paper prints x²."""
+    linear = (weights.mean * statistics.zg).sum(1)
+    return statistics.zz - 2 * linear + _expected_quadratic(statistics.gg, weights)
+
+
+def _expected_quadratic(gg: Tensor, weights: WeightsPosterior) -> Tensor:
+    """<w̃_dᵀ gg_d w̃_d> for gg (1 or D, L, L): (D,)."""
     mean, covariance = weights
-    linear = (mean * statistics.zg).sum(1)
-    quadratic = ((mean @ statistics.gg) * mean).sum(1)
-    spread = (covariance * statistics.gg).sum((-2, -1)).expand(len(mean))
-    return statistics.zz - 2 * linear + quadratic + spread
+    if len(gg) == 1:
+        product = mean @ gg[0]
+    else:
+        product = (mean[:, None] @ gg)[:, 0]
+    return (product * mean).sum(1) + (covariance * gg).sum((-2, -1))
 
 
 def update_gamma(prior: GammaPosterior, count: Tensor | float, squares: Tensor) -> GammaPosterior:
@@ -139,7 +159,7 @@ def expected_log_latents(
     """Σ_n E_q log N(z_n | W g_n + b, 1/τ), in nats."""
     residuals = squared_residuals(statistics, weights)
     features = len(residuals)
-    logs = statistics.n * (noise.mean_log.expand(features) - LOG_2PI)
+    logs = statistics.n * (noise.mean_log - LOG_2PI).expand(features)
     return 0.5 * (logs - noise.mean.expand(features) * residuals).sum()
 
 

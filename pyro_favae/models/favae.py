@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import pyro
 import pyro.distributions as dist
 import torch
-from pyro import poutine
 from torch import Tensor, nn
 
 from pyro_favae.errors import SpecError
@@ -87,7 +86,8 @@ class FAVAEModel(nn.Module):
         """Run the generative story; returns each view's data.
 
         data: by view, (rows, *event); a view left out is drawn. observed: by view, booleans (rows,), true
-        where the row has the view; all true when left out. rows: how many to draw when there are no data.
+        where the row has the view, or (rows, D) by entry; all true when left out. rows: how many to draw when
+        there are no data.
         """
         data, observed = data or {}, observed or {}
         n = next((len(values) for values in data.values()), rows or self.n_rows)
@@ -114,5 +114,11 @@ class FAVAEModel(nn.Module):
     def _sample_rows(self, name, factors, weights, bias, noise_precision, data, observed) -> Tensor:
         mean = factors @ weights.mT + bias
         precision = noise_precision.clamp_min(torch.finfo(noise_precision.dtype).tiny)
-        with poutine.mask(mask=True if observed is None else observed):
-            return self.emission(name).sample(name, mean, precision, data)
+        return self.emission(name).sample(name, mean, precision, data, entry_mask(observed, mean))
+
+
+def entry_mask(observed: Tensor | None, rows: Tensor) -> Tensor:
+    """Booleans (rows, 1), or (rows, D) where single entries are missing, from what a user gave for some rows."""
+    if observed is None:
+        return torch.ones(len(rows), 1, dtype=torch.bool, device=rows.device)
+    return observed[:, None] if observed.dim() == 1 else observed

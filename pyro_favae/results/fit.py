@@ -149,19 +149,11 @@ class Fit:
         return latent_moves.traverse(self.guide, view, data, dimension, factor, steps, span)
 
     def impute(self, data: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """The data with rows that lack a view filled by its predictive mean, (rows, *event) by view."""
-        dataset = prepare(self.declaration, data)
-        filled = {}
-        for name, values in dataset.data.items():
-            units = dataset.views[name].as_float(values).clone().numpy()
-            missing = ~dataset.observed[name]
-            if missing.any():
-                given = dataset.only(missing, [other for other in dataset.data if other != name])
-                units[missing.numpy()] = predictive.predict_rows(
-                    self.guide, name, predictive.inferred(self.guide, given)
-                ).mean
-            filled[name] = units
-        return filled
+        """The data with missing rows and entries filled by their predictive mean, (rows, *event) by view.
+
+        Given all that is observed of a row: a missing entry of a table profits from the row's other entries.
+        """
+        return predictive.impute(self.guide, prepare(self.declaration, data))
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the fit to one file: safetensors with JSON in its header, no pickle."""

@@ -42,8 +42,11 @@ def device_of(guide: FAVAEGuide) -> torch.device:
 
 def inferred(guide: FAVAEGuide, dataset: Dataset) -> Iterator[Rows]:
     """q of the rows of a data set, a chunk at a time."""
+    snapshot = guide.snapshot()
     for batch in dataset.in_order(CHUNK, device_of(guide)):
-        yield guide.infer(guide.view_rows(batch.data, batch.observed), batch.n)
+        yield guide.infer(
+            guide.view_rows(batch.data, batch.observed, snapshot=snapshot), batch.n, snapshot=snapshot
+        )
 
 
 def rows_given(guide: FAVAEGuide, given: Mapping[str, Any] | None, n: int = 1) -> Iterator[Rows]:
@@ -188,3 +191,23 @@ def _moments_by_draws(
         decoded = emission.decode(draw)
         first, second = first + decoded / DRAWS, second + decoded.square() / DRAWS
     return first, (second - first.square()).clamp_min(0).sqrt()
+
+
+@torch.no_grad()
+def impute(guide: FAVAEGuide, dataset: Dataset) -> dict[str, np.ndarray]:
+    """The data with what is missing filled by its predictive mean given the rest of its row."""
+    device, parts = device_of(guide), {name: [] for name in dataset.views}
+    generator, snapshot = generator_for(guide, 0), guide.snapshot()
+    for batch in dataset.in_order(CHUNK, device):
+        rows = guide.infer(
+            guide.view_rows(batch.data, batch.observed, snapshot=snapshot), batch.n, snapshot=snapshot
+        )
+        for name, values in batch.data.items():
+            observed = batch.observed[name]
+            if not observed.all():
+                size = values.dim()
+                observed = observed.reshape(*observed.shape[:size], *[1] * (size - observed.dim()))
+                filling = guide.model.emission(name).filling(*_moments(guide, name, rows, generator))
+                values = torch.where(observed, values, filling.to(values.dtype))
+            parts[name].append(values.cpu().numpy())
+    return {name: np.concatenate(chunks) for name, chunks in parts.items()}

@@ -5,16 +5,24 @@ import pandas as pd
 import pytest
 import torch
 
-from pyro_favae.data import prepare
+from pyro_favae.data import given_views, prepare
 from pyro_favae.errors import DataError, SpecError
 from pyro_favae.models.favae import FAVAE
-from pyro_favae.models.views import Bernoulli, Image, Real
+from pyro_favae.models.views import Bernoulli, Categorical, Frozen, Image, Real
 
 MODEL = FAVAE(
-    {"table": Real(["a", "b", "c"]), "labels": Bernoulli(2), "image": Image((1, 4, 4), latent_dim=2)},
+    {
+        "table": Real(["a", "b", "c"]),
+        "labels": Bernoulli(2),
+        "image": Image((1, 4, 4), latent_dim=2),
+        "species": Categorical(3),
+        "embedding": Frozen(2, variances=True),
+    },
     n_factors=2,
 )
 N = 6
+CPU = torch.device("cpu")
+EVERY = slice(0, N)
 
 
 def good(**changes) -> dict:
@@ -23,8 +31,16 @@ def good(**changes) -> dict:
         "table": rng.normal(size=(N, 3)),
         "labels": rng.integers(0, 2, size=(N, 2)),
         "image": rng.random(size=(N, 1, 4, 4)).astype(np.float32),
+        "species": rng.integers(0, 3, size=N),
+        "embedding": rng.random(size=(N, 4)) + 0.1,
     }
     return data | changes
+
+
+def rows(dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A view's values and what is observed of them."""
+    batch = dataset.batch(slice(0, len(dataset)), CPU)
+    return batch.data[name].numpy(), batch.observed[name].numpy()
 
 
 def having(array: np.ndarray, place, value) -> np.ndarray:
@@ -60,11 +76,35 @@ BAD = {
         {"table": having(np.zeros((N, 3)), (1, 2), -np.inf)},
         ["'table'", "infinite", "finite"],
     ),
-    "part of a row NaN": (
-        {"table": having(np.zeros((N, 3)), (1, 2), np.nan)},
-        ["'table'", "1 NaN", "wholly NaN"],
+    "infinite in a row with a missing entry": (
+        {"table": having(having(np.zeros((N, 3)), (1, 2), np.inf), (1, 0), np.nan)},
+        ["'table'", "1 infinite", "1 rows", "finite"],
     ),
-    "NaN label": ({"labels": having(np.zeros((N, 2)), (3, 0), np.nan)}, ["'labels'", "1 NaN", "wholly NaN"]),
+    "not binary in a row with a missing entry": (
+        {"labels": having(having(np.zeros((N, 2)), (1, 1), 0.5), (1, 0), np.nan)},
+        ["'labels'", "1 values", "0 nor 1", "0.5"],
+    ),
+    "every entry missing": ({"labels": np.full((N, 2), np.nan)}, ["'labels'", "missing in all 6 rows"]),
+    "NaN mean": (
+        {"embedding": having(np.ones((N, 4)), (3, 0), np.nan)},
+        ["'embedding'", "1 NaN", "wholly NaN", "cannot be missing"],
+    ),
+    "NaN variance": ({"embedding": having(np.ones((N, 4)), (3, 2), np.nan)}, ["'embedding'", "1 NaN"]),
+    "means without variances": ({"embedding": np.ones((N, 2))}, ["'embedding'", "(6, 2)", "(rows, 4)"]),
+    "no variance": ({"embedding": having(np.ones((N, 4)), (3, 2), 0)}, ["'embedding'", "variance is 0"]),
+    "log variances": (
+        {"embedding": having(np.ones((N, 4)), (3, 2), -1.5)},
+        ["'embedding'", "variance is -1.5", "logs"],
+    ),
+    "a class too many": ({"species": np.arange(N)}, ["'species'", "3 values", "example 3", "0 to 2"]),
+    "a negative class": ({"species": np.full(N, -1)}, ["'species'", "6 values", "example -1", "0 to 2"]),
+    "half a class": ({"species": np.full(N, 0.5)}, ["'species'", "6 values", "example 0.5", "whole"]),
+    "an infinite class": (
+        {"species": having(np.zeros(N), 2, np.inf)},
+        ["'species'", "1 infinite", "1 rows", "finite"],
+    ),
+    "one-hot classes": ({"species": np.eye(3)[[0, 1, 2, 0, 1, 2]]}, ["'species'", "(6, 3)", "(rows)"]),
+    "names of classes": ({"species": np.array(["x"] * N)}, ["'species'", "numbers", "text"]),
     "NaN pixel": ({"image": having(np.zeros((N, 1, 4, 4)), (0, 0, 1, 1), np.nan)}, ["'image'", "1 NaN"]),
     "unknown view": ({"tabel": np.zeros((N, 3))}, ["'tabel'", "'table'", "'labels'"]),
     "text": ({"table": np.array([["x", "y", "z"]] * N)}, ["'table'", "numbers", "text"]),
@@ -78,7 +118,7 @@ BAD = {
     ),
     "repeated index": ({"table": frame([0, 1, 2, 3, 3, 5])}, ["'table'", "repeats", "3", "one row"]),
     "no rows": (
-        {"table": np.zeros((0, 3)), "labels": np.zeros((0, 2)), "image": np.zeros((0, 1, 4, 4))},
+        {name: values[:0] for name, values in good().items()},
         ["0 rows", "at least one"],
     ),
 }
@@ -108,87 +148,167 @@ def test_a_number_of_factors_below_one(n_factors):
 def test_good_data():
     dataset = prepare(MODEL, good())
     assert len(dataset) == N
-    assert list(dataset.data) == list(MODEL.views)
-    assert all(mask.all() for mask in dataset.observed.values())
-    batch = dataset.batch(torch.tensor([3, 1]), torch.device("cpu"))
+    assert list(dataset.views) == list(MODEL.views)
+    assert all(view.present.all() and not view.partial for view in dataset.views.values())
+    batch = dataset.batch(torch.tensor([3, 1]), CPU)
     assert batch.n == 2
     assert batch.data["table"].dtype == torch.float64
     assert batch.data["labels"].dtype == torch.float64
     assert batch.data["image"].dtype == torch.float32
+    assert all(observed.shape == (2, 1) for observed in batch.observed.values())
     torch.testing.assert_close(batch.data["table"], torch.as_tensor(good()["table"][[3, 1]]))
+    assert batch.data["species"].tolist() == good()["species"][[3, 1]].tolist()
 
 
 def test_the_order_of_views_is_the_declarations():
     data = dict(reversed(list(good().items())))
-    assert list(prepare(MODEL, data).data) == list(MODEL.views)
+    assert list(prepare(MODEL, data).views) == list(MODEL.views)
 
 
 def test_the_users_arrays_are_not_changed():
     data = good()
     data["table"][2] = np.nan
+    data["table"][3, 1] = np.nan
     data["table"].flags.writeable = False
     before = data["table"].copy()
-    prepare(MODEL, data)
+    rows(prepare(MODEL, data), "table")
     np.testing.assert_array_equal(data["table"], before)
 
 
 @pytest.mark.parametrize(
     "make",
-    [torch.as_tensor, np.ndarray.tolist, np.asfortranarray, lambda a: a[::-1][::-1]],
-    ids=["tensor", "list", "Fortran order", "strided"],
+    [
+        torch.as_tensor,
+        np.ndarray.tolist,
+        np.asfortranarray,
+        lambda a: a[::-1][::-1],
+        lambda a: a.astype(a.dtype.newbyteorder(">")),
+        lambda a: a.astype(np.longdouble),
+        lambda a: a.astype(object),
+    ],
+    ids=["tensor", "list", "Fortran order", "strided", "big-endian", "long double", "object"],
 )
 def test_kinds_of_array(make):
     data = good()
     dataset = prepare(MODEL, {name: make(values) for name, values in data.items()})
-    np.testing.assert_allclose(dataset.data["table"].numpy(), data["table"])
-    np.testing.assert_allclose(dataset.data["image"].numpy(), data["image"])
+    for name, values in data.items():
+        np.testing.assert_allclose(rows(dataset, name)[0], values)
 
 
 def test_rows_of_nan_lack_the_view():
-    data = good()
+    data = good(species=having(good()["species"], 3, np.nan))
     data["table"][[1, 4]] = np.nan
     data["image"][2] = np.nan
+    data["embedding"][5] = np.nan
     dataset = prepare(MODEL, data)
-    assert dataset.observed["table"].tolist() == [True, False, True, True, False, True]
-    assert dataset.observed["image"].tolist() == [True, True, False, True, True, True]
-    assert all(torch.isfinite(values.double()).all() for values in dataset.data.values())
+    lacking = {"table": [1, 4], "labels": [], "image": [2], "species": [3], "embedding": [5]}
+    for name, missing in lacking.items():
+        values, observed = rows(dataset, name)
+        assert np.flatnonzero(~observed[:, 0]).tolist() == missing
+        assert (values[missing] == 0).all()
+        assert np.isfinite(values).all()
+        assert not dataset.views[name].partial
+
+
+@pytest.mark.parametrize("name", ["table", "labels"])
+def test_entries_of_nan_are_missing_from_their_row_alone(name):
+    values = having(good()[name], (1, 0), np.nan)
+    values[4] = np.nan
+    dataset = prepare(MODEL, good(**{name: values}))
+    assert dataset.views[name].partial
+    assert dataset.views[name].present.tolist() == [True, True, True, True, False, True]
+    seen, observed = rows(dataset, name)
+    np.testing.assert_array_equal(observed, ~np.isnan(values))
+    np.testing.assert_array_equal(seen, np.nan_to_num(values))
+
+
+def test_a_view_is_partial_in_every_batch_or_in_none():
+    table = having(good()["table"], (N - 1, 0), np.nan)
+    batches = prepare(MODEL, good(table=table)).in_order(2, CPU)
+    assert [batch.observed["table"].shape for batch in batches] == [(2, 3)] * 3
 
 
 def test_none_entries_lack_the_view():
     data = good()
     data["image"] = [None if i in (0, 5) else image for i, image in enumerate(data["image"])]
     data["labels"] = [None if i == 3 else row for i, row in enumerate(data["labels"].tolist())]
+    data["species"] = [None if i == 1 else code for i, code in enumerate(data["species"].tolist())]
     dataset = prepare(MODEL, data)
-    assert dataset.observed["image"].tolist() == [False, True, True, True, True, False]
-    assert dataset.observed["labels"].tolist() == [True, True, True, False, True, True]
+    assert dataset.views["image"].present.tolist() == [False, True, True, True, True, False]
+    assert dataset.views["labels"].present.tolist() == [True, True, True, False, True, True]
+    assert dataset.views["species"].present.tolist() == [True, False, True, True, True, True]
+
+
+def test_none_within_a_row_is_a_missing_entry():
+    table = good()["table"].tolist()
+    table[2][1] = None
+    _, observed = rows(prepare(MODEL, good(table=table)), "table")
+    assert np.argwhere(~observed).tolist() == [[2, 1]]
 
 
 def test_uint8_images_stay_small_and_are_scaled_in_batches():
     pixels = np.random.default_rng(0).integers(0, 256, size=(N, 1, 4, 4), dtype=np.uint8)
     dataset = prepare(MODEL, good(image=pixels))
-    assert dataset.data["image"].dtype == torch.uint8
-    batch = dataset.batch(slice(0, N), torch.device("cpu"))
-    np.testing.assert_allclose(batch.data["image"].numpy(), pixels / np.float32(255), rtol=1e-6)
+    assert dataset.views["image"].source.take(EVERY).dtype == torch.uint8
+    np.testing.assert_allclose(rows(dataset, "image")[0], pixels / np.float32(255), rtol=1e-6)
 
 
 def test_uint8_images_with_missing_rows():
     pixels = np.full((1, 4, 4), 51, dtype=np.uint8)
     dataset = prepare(MODEL, good(image=[pixels, None, pixels, pixels, pixels, pixels]))
-    assert dataset.data["image"].dtype == torch.uint8
-    assert dataset.observed["image"].tolist() == [True, False, True, True, True, True]
-    assert dataset.batch(slice(0, 1), torch.device("cpu")).data["image"].unique().item() == pytest.approx(0.2)
+    assert dataset.views["image"].source.take(EVERY).dtype == torch.uint8
+    values, observed = rows(dataset, "image")
+    assert observed[:, 0].tolist() == [True, False, True, True, True, True]
+    assert np.unique(values[0]).item() == pytest.approx(0.2)
+    assert (values[1] == 0).all()
 
 
 def test_boolean_labels():
     labels = np.random.default_rng(0).integers(0, 2, size=(N, 2)).astype(bool)
-    batch = prepare(MODEL, good(labels=labels)).batch(slice(0, N), torch.device("cpu"))
-    np.testing.assert_array_equal(batch.data["labels"].numpy(), labels.astype(float))
+    values, _ = rows(prepare(MODEL, good(labels=labels)), "labels")
+    np.testing.assert_array_equal(values, labels.astype(float))
 
 
 def test_a_single_feature_may_be_a_column_or_a_vector():
     model = FAVAE({"x": Real(1)}, n_factors=1)
     for values in (np.arange(4.0), np.arange(4.0)[:, None], pd.Series(np.arange(4.0))):
-        assert prepare(model, {"x": values}).data["x"].tolist() == [[0.0], [1.0], [2.0], [3.0]]
+        assert rows(prepare(model, {"x": values}), "x")[0].tolist() == [[0.0], [1.0], [2.0], [3.0]]
+        assert rows(given_views(model, {"x": values}), "x")[0].tolist() == [[0.0], [1.0], [2.0], [3.0]]
+
+
+CODES = [0, 2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        CODES,
+        np.array(CODES),
+        np.array(CODES, dtype=np.uint8),
+        np.array(CODES, dtype=np.uint16),
+        np.array(CODES, dtype=np.float32),
+        np.array(CODES)[:, None],
+        torch.tensor(CODES),
+        torch.tensor(CODES)[:, None],
+        pd.Series(CODES),
+        pd.DataFrame({"species": CODES}),
+    ],
+    ids=["list", "int", "uint8", "uint16", "float32", "column", "tensor", "tensor column", "series", "frame"],
+)
+def test_codes_of_classes(values):
+    model = FAVAE({"x": Categorical(3)}, n_factors=1)
+    for dataset in (prepare(model, {"x": values}), given_views(model, {"x": values})):
+        seen, observed = rows(dataset, "x")
+        assert seen.tolist() == CODES
+        assert observed.all()
+
+
+def test_codes_of_classes_with_missing_rows():
+    model = FAVAE({"x": Categorical(3)}, n_factors=1)
+    codes = np.array([[0.0], [np.nan], [2.0]])
+    seen, observed = rows(prepare(model, {"x": codes}), "x")
+    assert seen.tolist() == [0, 0, 2]
+    assert observed[:, 0].tolist() == [True, False, True]
 
 
 TWO = FAVAE({"table": Real(["a", "b", "c"]), "other": Real(2)}, n_factors=1)
@@ -200,22 +320,23 @@ def test_frames_are_aligned_by_index_with_an_outer_join():
     dataset = prepare(TWO, {"table": first, "other": second})
     assert sorted(dataset.index) == ["w", "x", "y", "z"]
     for name, given in (("table", first), ("other", second)):
+        values, observed = rows(dataset, name)
         for i, label in enumerate(dataset.index):
-            assert bool(dataset.observed[name][i]) == (label in given.index)
+            assert observed[i, 0] == (label in given.index)
             if label in given.index:
-                assert dataset.data[name][i].tolist() == given.loc[label].tolist()
+                assert values[i].tolist() == given.loc[label].tolist()
 
 
 def test_named_columns_are_put_in_the_declared_order():
     given = frame(range(4))
     dataset = prepare(TWO, {"table": given[["c", "a", "b"]], "other": np.zeros((4, 2))})
-    np.testing.assert_array_equal(dataset.data["table"].numpy(), given.to_numpy())
+    np.testing.assert_array_equal(rows(dataset, "table")[0], given.to_numpy())
 
 
 def test_columns_that_were_not_declared_are_left_out():
     given = frame(range(4)).assign(extra=1.0)
     dataset = prepare(TWO, {"table": given, "other": np.zeros((4, 2))})
-    np.testing.assert_array_equal(dataset.data["table"].numpy(), frame(range(4)).to_numpy())
+    np.testing.assert_array_equal(rows(dataset, "table")[0], frame(range(4)).to_numpy())
 
 
 def test_a_frame_of_another_shape_is_refused():
@@ -226,23 +347,57 @@ def test_a_frame_of_another_shape_is_refused():
 def test_nullable_columns():
     given = frame(range(4)).astype("Float64")
     given.loc[2] = pd.NA
-    dataset = prepare(TWO, {"table": given, "other": np.zeros((4, 2))})
-    assert dataset.observed["table"].tolist() == [True, True, False, True]
+    given.loc[3, "b"] = pd.NA
+    _, observed = rows(prepare(TWO, {"table": given, "other": np.zeros((4, 2))}), "table")
+    assert observed.tolist() == [[True] * 3, [True] * 3, [False] * 3, [True, False, True]]
 
 
 def test_arrays_beside_frames_are_by_position():
     given = frame([10, 20, 30])
     dataset = prepare(TWO, {"table": given, "other": np.arange(6.0).reshape(3, 2)})
     assert list(dataset.index) == [10, 20, 30]
-    assert dataset.data["other"].tolist() == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+    assert rows(dataset, "other")[0].tolist() == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"table": [1.0, 2.0, 3.0]}, [[1, 2, 3]]),
+        ({"table": torch.tensor([1.0, 2.0, 3.0])}, [[1, 2, 3]]),
+        ({"table": pd.Series([3.0, 1.0, 2.0], index=["c", "a", "b"])}, [[1, 2, 3]]),
+        ({"table": [1.0, None, 3.0]}, [[1, 0, 3]]),
+        ({"table": [None, [1.0, 2.0, 3.0]]}, [[0, 0, 0], [1, 2, 3]]),
+        ({"species": 2}, [2]),
+        ({"species": [None, 2]}, [0, 2]),
+    ],
+    ids=[
+        "a row",
+        "a tensor's row",
+        "a series",
+        "a row with a missing entry",
+        "rows, one missing",
+        "a class",
+        "classes, one missing",
+    ],
+)
+def test_what_one_conditions_on_may_be_a_single_row(given, expected):
+    (name,) = given
+    assert rows(given_views(MODEL, given), name)[0].tolist() == expected
 
 
 def test_batches_hold_every_row_once():
     dataset = prepare(MODEL, good())
-    ordered = torch.cat([batch.data["table"] for batch in dataset.in_order(4, torch.device("cpu"))])
-    torch.testing.assert_close(ordered, dataset.data["table"])
+    ordered = torch.cat([batch.data["table"] for batch in dataset.in_order(4, CPU)])
+    np.testing.assert_array_equal(ordered.numpy(), good()["table"])
     generator = torch.Generator().manual_seed(0)
-    batches = list(dataset.shuffled(4, torch.device("cpu"), generator))
+    batches = list(dataset.shuffled(4, CPU, generator))
     assert [batch.n for batch in batches] == [3, 3]
     shuffled = torch.cat([batch.data["table"] for batch in batches])
     assert sorted(shuffled[:, 0].tolist()) == sorted(ordered[:, 0].tolist())
+
+
+def test_batches_of_some_views():
+    dataset = prepare(MODEL, good())
+    for batch in dataset.in_order(4, CPU, ["species", "table"]):
+        assert list(batch.data) == list(batch.observed) == ["species", "table"]
+    assert [batch.n for batch in dataset.in_order(4, CPU)] == [4, 2]

@@ -6,6 +6,7 @@ import torch
 import pyro_favae as fv
 from pyro_favae.diagnostics import total_variance_explained, variance_explained
 from pyro_favae.errors import DataError
+from tests.diagnostics import simulated
 from tests.diagnostics.simulated import USES
 
 
@@ -80,6 +81,70 @@ def test_a_binary_view_is_read_on_its_logits(rng):
     total = total_variance_explained(fit, data)["labels"]
     assert total == pytest.approx(expected, abs=1e-10)
     assert total <= 1
+
+
+def by_the_formula(z, g, weights):
+    """Shares of factors, each feature's sums over the rows where it is observed; z (n, D) is NaN where not."""
+    shares, total = np.zeros(weights.shape[1]), 0.0
+    for d, w in enumerate(weights):
+        seen = ~np.isnan(z[:, d])
+        centred, factors = z[seen, d] - z[seen, d].mean(), g[seen] - g[seen].mean(0)
+        shares += w * (factors.T @ (2 * centred - factors @ w))
+        total += (centred**2).sum()
+    return shares / total
+
+
+def with_gaps(values, rng):
+    """A fifth of the entries and a tenth of the rows gone."""
+    values = values.copy()
+    values[rng.random(values.shape) < 0.2] = np.nan
+    values[rng.random(len(values)) < 0.1] = np.nan
+    return values
+
+
+def test_missing_entries_are_in_no_sum(simulation, rng):
+    data = {name: with_gaps(values, rng) for name, values in simulation.data.items()}
+    fit = simulated.fit(data, 4)
+    found, factors = variance_explained(fit, data), fit.transform(data).mean
+    assert len(factors) > 512  # more than one chunk
+    for name, values in data.items():
+        expected = by_the_formula(values, factors, fit.weights(name))
+        np.testing.assert_allclose(found.loc[name], expected, rtol=0, atol=1e-10)
+        assert found.attrs["total"][name] == pytest.approx(expected.sum(), abs=1e-10)
+        assert total_variance_explained(fit, data)[name] == pytest.approx(expected.sum(), abs=1e-10)
+        assert 0.8 < expected.sum() < 1
+
+
+def test_missing_labels_are_in_no_sum(rng):
+    logits = 3 * rng.normal(size=(200, 2)) @ rng.normal(size=(2, 6))
+    labels = with_gaps((logits + rng.logistic(size=logits.shape) > 0).astype(float), rng)
+    model = fv.FAVAE({"labels": fv.views.Bernoulli(6)}, 2, noise=fv.priors.Gamma(2, 2))
+    fit = fv.fit(model, {"labels": labels}, epochs=20, seed=0, progress=False)
+    with torch.no_grad():
+        seen = ~np.isnan(labels)
+        given = {"labels": torch.as_tensor(np.nan_to_num(labels))}
+        views = fit.guide.view_rows(given, {"labels": torch.as_tensor(seen)})
+        rows = fit.guide.infer(views, len(labels))
+        latents = rows.views[0].latent_means(rows).numpy()
+    expected = by_the_formula(np.where(seen, latents, np.nan), rows.factors.numpy(), fit.weights("labels"))
+    np.testing.assert_allclose(
+        variance_explained(fit, {"labels": labels}).loc["labels"], expected, atol=1e-10
+    )
+
+
+def test_every_kind_of_closed_form_view(rng):
+    factors = rng.normal(size=(150, 2))
+    embedding = factors @ rng.normal(size=(2, 3)) + 0.3 * rng.normal(size=(150, 3))
+    data = {
+        "species": factors.argmax(1),
+        "embedding": np.hstack([embedding, np.full((150, 3), 0.05)]),
+    }
+    views = {"species": fv.views.Categorical(2), "embedding": fv.views.Frozen(3, True, "none")}
+    fit = fv.fit(fv.FAVAE(views, 2), data, epochs=20, seed=0, progress=False)
+    found = variance_explained(fit, data)
+    g, w = fit.transform(data).mean, fit.weights("embedding")
+    np.testing.assert_allclose(found.loc["embedding"], by_the_formula(embedding, g, w), atol=1e-10)
+    assert 0 < found.attrs["total"]["species"] <= 1
 
 
 def test_it_needs_every_view(fit, simulation):

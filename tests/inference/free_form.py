@@ -1,7 +1,7 @@
 """The bound as a differentiable function of a free q of the rows, to check that a closed form is an optimum.
 
-q(component) q(z) q(g | z, component) Π q(z_binary | g) with every parameter given; the package's statistics are
-rebuilt from them, so that autograd reaches each.
+q(component) q(z) q(g | z, component) Π q(z | g, W) of logits, with every parameter given; the package's statistics
+are rebuilt from them, so that autograd reaches each.
 """
 
 from dataclasses import dataclass, field
@@ -9,34 +9,37 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.inference.bounds import jaakkola_bound
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.inference.rows import Rows
 from pyro_favae.inference.statistics import FactorStatistics, Statistics, ViewStatistics
-from tests.inference.problems import Problem
+from tests.inference.problems import LOGISTIC, Problem
 
 LOG_2PI = torch.tensor(2 * torch.pi, dtype=torch.float64).log()
 
 
 @dataclass
 class FreeRows:
-    """Parameters of q of N rows; dictionaries are by the view's position."""
+    """Parameters of q of N rows; dictionaries are by the view's position.
+
+    An entry's logit is z = slope · w̃ᵀ g̃ + intercept + noise of variance ``scale``.
+    """
 
     logits: Tensor  # (N, C) of the responsibilities
     means: Tensor  # (N, C, K)
-    covariance: Tensor  # (N, K, K) of g given uncertain latents and component
+    covariance: Tensor  # (N, K, K) of g given encoders' latents and component
     gain: dict[int, Tensor] = field(default_factory=dict)  # (N, K, D): encoder's latents → mean of g
     mean: dict[int, Tensor] = field(default_factory=dict)  # (N, D) encoder
     variance: dict[int, Tensor] = field(default_factory=dict)  # (N, D) encoder
-    slope: dict[int, Tensor] = field(default_factory=dict)  # (N, D, K) of binary z on g
+    slope: dict[int, Tensor] = field(default_factory=dict)  # (N, D) logits
     intercept: dict[int, Tensor] = field(default_factory=dict)  # (N, D)
-    scale: dict[int, Tensor] = field(default_factory=dict)  # (N, D) variance of binary z given g
-    xi: dict[int, Tensor] = field(default_factory=dict)  # (N, D)
+    scale: dict[int, Tensor] = field(default_factory=dict)  # (N, D)
+    xi: dict[int, Tensor] = field(default_factory=dict)  # (N, D) of the bound on their likelihood
+    shift: dict[int, Tensor] = field(default_factory=dict)  # (N, 1) of the same, categorical
 
     def parameters(self) -> dict[str, Tensor]:
         """All of them by name."""
         named = {"logits": self.logits, "means": self.means, "covariance": self.covariance}
-        for name in ("gain", "mean", "variance", "slope", "intercept", "scale", "xi"):
+        for name in ("gain", "mean", "variance", "slope", "intercept", "scale", "xi", "shift"):
             named |= {f"{name}.{v}": value for v, value in getattr(self, name).items()}
         return named
 
@@ -58,34 +61,40 @@ def read(problem: Problem, rows: Rows) -> FreeRows:
         rows.covariance.matrices[rows.covariance.index].clone(),
     )
     for v, kind in enumerate(problem.kinds):
-        view = problem.posterior.views[v]
+        view, local = problem.posterior.views[v], rows.views[v]
         tau = view.noise.mean.expand(view.n_features)
-        weights = view.weights_mean[:, :-1]
         if kind == "encoder":
-            follow = (free.covariance @ weights.mT) * tau
-            free.gain[v] = follow * problem.observed[v][:, None, None]
-            free.mean[v], free.variance[v] = problem.data[v].clone(), problem.variance[v].clone()
-            free.variance[v] = free.variance[v].where(problem.observed[v][:, None], 1.0)
-        if kind == "binary":
-            total = rows.views[v].total_precision
-            free.slope[v] = (tau / total)[..., None] * weights
-            free.intercept[v] = (problem.data[v] - 0.5 + tau * view.weights_mean[:, -1]) / total
-            free.scale[v] = 1 / total
-            free.xi[v] = rows.views[v].xi.clone()
+            follow = (free.covariance @ view.weights.weights.mT) * tau
+            free.gain[v] = follow * problem.observed[v][..., None]
+            free.mean[v] = problem.data[v].clone()
+            free.variance[v] = problem.variance[v].where(problem.observed[v], 1.0)
+        if kind in LOGISTIC:
+            free.slope[v] = tau / local.total_precision
+            free.intercept[v] = local.latent_mean(torch.zeros_like(local.data))
+            free.scale[v] = 1 / local.total_precision
+            free.xi[v] = local.xi.clone()
+        if kind == "categorical":
+            free.shift[v] = local.shift.clone()
     return free
 
 
 def statistics(problem: Problem, free: FreeRows) -> Statistics:
-    """The package's sums, from free parameters; binary latents at the given ξ."""
+    """The package's sums, from free parameters."""
     r = free.logits.softmax(1)
     g = (r[..., None] * free.means).sum(1)
     deviation = free.means - g[:, None]
     second = free.covariance + torch.einsum("nc,nck,ncl->nkl", r, deviation, deviation)
     second = second + torch.einsum("nk,nl->nkl", g, g)
     for v, gain in free.gain.items():
-        spread = free.variance[v] * problem.observed[v][:, None]
+        spread = free.variance[v] * problem.observed[v]
         second = second + torch.einsum("nkd,nd,nld->nkl", gain, spread, gain)
-    views = tuple(_view(problem, free, v, g, second) for v in range(len(problem.kinds)))
+    one = torch.ones_like(g[:, :1])
+    tilde = torch.cat([g, one], 1)
+    moments = torch.cat([torch.cat([second, g[..., None]], 2), tilde[:, None]], 1)
+    views = []
+    for v, kind in enumerate(problem.kinds):
+        build = _logits if kind in LOGISTIC else _latents
+        views.append(build(problem, free, v, tilde, moments))
     factors = FactorStatistics(
         n=r.sum(),
         g=g.sum(0),
@@ -95,33 +104,46 @@ def statistics(problem: Problem, free: FreeRows) -> Statistics:
         component_g=torch.einsum("nc,nck->ck", r, free.means),
         component_entropy=torch.special.entr(r).sum(),
     )
-    return Statistics(views, factors)
+    return Statistics(tuple(views), factors)
 
 
-def _view(problem: Problem, free: FreeRows, v: int, g: Tensor, second: Tensor) -> ViewStatistics:
+def _latents(problem: Problem, free: FreeRows, v: int, g: Tensor, moments: Tensor) -> ViewStatistics:
+    """Sums of a view whose latents are data or an encoder's."""
     mask = problem.observed[v].to(torch.float64)
-    kind, data = problem.kinds[v], problem.data[v]
-    zero = torch.zeros((), dtype=torch.float64)
-    if kind == "real":
-        z, zz, likelihood, entropy = data, data**2, zero, zero
-        zg = z[..., None] * g[:, None]
-    elif kind == "encoder":
-        z, s = free.mean[v], free.variance[v]
-        zz = z**2 + s
-        zg = z[..., None] * g[:, None] + s[..., None] * free.gain[v].mT
-        likelihood, entropy = zero, 0.5 * (mask[:, None] * (s.log() + 1 + LOG_2PI)).sum()
-    else:
-        a, c = free.slope[v], free.intercept[v]
-        z = (a @ g[..., None])[..., 0] + c
-        zg = a @ second + c[..., None] * g[:, None]
-        zz = (a @ second * a).sum(-1) + 2 * c * (z - c) + c**2 + free.scale[v]
-        likelihood = (mask[:, None] * jaakkola_bound(data, z, zz, free.xi[v])).sum()
-        entropy = 0.5 * (mask[:, None] * (free.scale[v].log() + 1 + LOG_2PI)).sum()
-    gg = torch.einsum("n,nkl->kl", mask, second)
-    total = (mask[:, None] * g).sum(0)
-    gg = torch.cat([torch.cat([gg, total[:, None]], 1), torch.cat([total, mask.sum()[None]])[None]])
-    zg = torch.cat([torch.einsum("n,ndk->dk", mask, zg), (mask[:, None] * z).sum(0)[:, None]], 1)
-    return ViewStatistics(mask.sum(), gg, zg, (mask[:, None] * zz).sum(0), likelihood, entropy)
+    z, s = (free.mean[v], free.variance[v]) if v in free.mean else (problem.data[v], None)
+    zg = torch.einsum("nd,nl->dl", mask * z, g)
+    zz = (mask * z.square()).sum(0)
+    entropy = torch.zeros((), dtype=torch.float64)
+    if s is not None:
+        gain = torch.einsum("nd,nkd->dk", mask * s, free.gain[v])
+        zg = zg + torch.nn.functional.pad(gain, (0, 1))
+        zz = zz + (mask * s).sum(0)
+        entropy = 0.5 * (mask * (s.log() + 1 + LOG_2PI)).sum()
+    gg = torch.einsum("nd,nkl->dkl", mask, moments)
+    return ViewStatistics(mask.sum(0), gg, zg, zz, torch.zeros((), dtype=torch.float64), entropy)
+
+
+def _logits(problem: Problem, free: FreeRows, v: int, g: Tensor, moments: Tensor) -> ViewStatistics:
+    """Sums of a view of logits under a quadratic bound, constant + h z − ½ curvature z²."""
+    data = problem.data[v]
+    mask = problem.observed[v].to(torch.float64).expand_as(data)
+    a, c, s, xi = free.slope[v], free.intercept[v], free.scale[v], free.xi[v]
+    shift = free.shift.get(v, torch.zeros_like(data[:, :1]))
+    curvature = torch.tanh(xi / 2) / (2 * xi)
+    h = data - 0.5 + curvature * shift
+    constant = torch.nn.functional.logsigmoid(xi) - xi / 2 + 0.5 * curvature * (xi.square() - shift.square())
+    constant = constant + shift * (0.5 - 1 / data.shape[1])
+    square = c.square() + s
+    return ViewStatistics(
+        n=mask.sum(0),
+        gg=torch.einsum("nd,nkl->dkl", mask * (1 - a).square(), moments),
+        zg=torch.einsum("nd,nl->dl", mask * (1 - a) * c, g),
+        zz=(mask * square).sum(0),
+        log_likelihood=(mask * (constant + h * c - 0.5 * curvature * square)).sum(),
+        entropy=0.5 * (mask * (s.log() + 1 + LOG_2PI)).sum(),
+        likelihood_gg=torch.einsum("nd,nkl->dkl", mask * curvature * a.square(), moments),
+        likelihood_zg=torch.einsum("nd,nl->dl", mask * a * (h - curvature * c), g),
+    )
 
 
 def bound(posterior: Posterior, sums: Statistics) -> Tensor:

@@ -1,6 +1,7 @@
 """Small random problems that the tests of inference share, and how to read them into the oracle."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -8,32 +9,77 @@ import torch
 from pyro_favae.inference.elbo import elbo_terms
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.inference.rows import Rows, ViewRows, infer_rows
+from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
 from pyro_favae.inference.views.bernoulli import BernoulliRows
+from pyro_favae.inference.views.categorical import CategoricalRows
 from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.priors import ARD, Gamma, Mixture, StandardNormal
-from pyro_favae.models.views import Bernoulli, Real
+from pyro_favae.models.views import Bernoulli, Categorical, Real
 from tests import oracle
 
-# name → views as (kind, features, per-feature noise), factors' prior
+
+class Kind(NamedTuple):
+    """What a view of a problem is."""
+
+    name: str  # "real", "encoder", "binary" or "categorical"
+    features: int
+    per_feature: bool = False  # noise
+    entries: bool = False  # whether single entries are missing
+
+
+MIXTURE = Mixture(2, mean_precision=0.5, concentration=2.0)
 COMBINATIONS = {
-    "real": ([("real", 5, False), ("real", 4, False), ("real", 2, False)], StandardNormal()),
-    "noise of each feature": ([("real", 4, True), ("real", 3, False), ("real", 2, True)], StandardNormal()),
-    "few binary features": ([("real", 4, False), ("binary", 2, False)], StandardNormal()),
-    "many binary features": ([("real", 3, False), ("binary", 5, True)], StandardNormal()),
-    "two binary views": ([("binary", 2, False), ("real", 3, False), ("binary", 4, False)], StandardNormal()),
-    "encoder": ([("encoder", 4, False), ("real", 3, False), ("encoder", 2, True)], StandardNormal()),
-    "mixture": ([("real", 4, False), ("real", 3, True)], Mixture(3, mean_precision=0.3, concentration=1.5)),
+    "real": ([Kind("real", 5), Kind("real", 4), Kind("real", 2)], StandardNormal()),
+    "noise of each feature": (
+        [Kind("real", 4, per_feature=True), Kind("real", 2), Kind("real", 2, per_feature=True)],
+        StandardNormal(),
+    ),
+    "missing entries": (
+        [Kind("real", 5, entries=True), Kind("real", 4, per_feature=True, entries=True), Kind("real", 3)],
+        StandardNormal(),
+    ),
+    "few binary features": ([Kind("real", 4), Kind("binary", 2)], StandardNormal()),
+    "many binary features": ([Kind("real", 3), Kind("binary", 5, per_feature=True)], StandardNormal()),
+    "two binary views": ([Kind("binary", 2), Kind("real", 3), Kind("binary", 4)], StandardNormal()),
+    "missing binary entries": (
+        [Kind("binary", 4, entries=True), Kind("real", 3, per_feature=True, entries=True)],
+        StandardNormal(),
+    ),
+    "categorical": ([Kind("real", 3), Kind("categorical", 4)], StandardNormal()),
+    "two categorical views": (
+        [Kind("categorical", 2), Kind("categorical", 3, per_feature=True), Kind("binary", 2)],
+        StandardNormal(),
+    ),
+    "encoder": (
+        [Kind("encoder", 4), Kind("real", 3), Kind("encoder", 2, per_feature=True)],
+        StandardNormal(),
+    ),
+    "encoder and missing entries": (
+        [Kind("encoder", 3), Kind("real", 4, entries=True), Kind("binary", 2, entries=True)],
+        StandardNormal(),
+    ),
+    "mixture": (
+        [Kind("real", 4), Kind("real", 3, per_feature=True)],
+        Mixture(3, mean_precision=0.3, concentration=1.5),
+    ),
     "all": (
-        [("real", 3, True), ("binary", 2, False), ("encoder", 3, False), ("real", 2, False)],
-        Mixture(2, mean_precision=0.5, concentration=2.0),
+        [
+            Kind("real", 3, per_feature=True, entries=True),
+            Kind("binary", 2),
+            Kind("encoder", 3),
+            Kind("categorical", 3),
+            Kind("real", 2),
+        ],
+        MIXTURE,
     ),
     "all, many binary features": (
-        [("encoder", 3, True), ("binary", 4, True), ("real", 3, False)],
-        Mixture(2, mean_precision=0.5, concentration=2.0),
+        [Kind("encoder", 3, per_feature=True), Kind("binary", 4, True, entries=True), Kind("real", 3)],
+        MIXTURE,
     ),
 }
-CLOSED_FORM = [name for name, (views, _) in COMBINATIONS.items() if all(v[0] != "encoder" for v in views)]
+CLOSED_FORM = [name for name, (views, _) in COMBINATIONS.items() if all(v.name != "encoder" for v in views)]
+LOGISTIC = {"binary": BernoulliRows, "categorical": CategoricalRows}
 
 
 @dataclass
@@ -43,8 +89,8 @@ class Problem:
     declaration: FAVAE
     kinds: list[str]
     posterior: Posterior
-    observed: list[torch.Tensor]  # (N,) booleans by view
-    data: list[torch.Tensor]  # (N, D): latents, encoder means, or 0 and 1
+    observed: list[torch.Tensor]  # (N, 1) or (N, D) booleans by view
+    data: list[torch.Tensor]  # (N, D): latents, encoder means, 0 and 1, or one-hot classes
     variance: list[torch.Tensor | None]  # (N, D) of encoder views
 
     @property
@@ -55,20 +101,33 @@ class Problem:
     def n(self) -> int:
         return len(self.observed[0])
 
-    def view_rows(self) -> list[ViewRows]:
-        """Fresh rows of every view under the present posterior."""
-        rows = []
-        for v, kind in enumerate(self.kinds):
-            view = self.posterior.views[v]
-            if kind == "binary":
-                rows.append(BernoulliRows(view, self.observed[v], self.data[v]))
-            else:
-                rows.append(GaussianRows(view, self.observed[v], self.data[v], self.variance[v]))
-        return rows
+    def part(self, rows) -> "Problem":
+        """The same with some of the rows."""
+        return Problem(
+            self.declaration,
+            self.kinds,
+            self.posterior,
+            [mask[rows] for mask in self.observed],
+            [values[rows] for values in self.data],
+            [None if values is None else values[rows] for values in self.variance],
+        )
 
-    def infer(self, iterations: int = 200, tolerance: float = 0.0) -> Rows:
+    def view_rows(self, snapshot: Snapshot | None = None) -> list[ViewRows]:
+        """Fresh rows of every view, under the present posterior if no snapshot is given."""
+        snapshot = snapshot or Snapshot(self.posterior)
+        return [self._rows(v, snapshot.views[name]) for v, name in enumerate(self.names)]
+
+    def _rows(self, v: int, view: ViewSnapshot) -> ViewRows:
+        if self.kinds[v] in LOGISTIC:
+            return LOGISTIC[self.kinds[v]](view, self.observed[v], self.data[v])
+        return GaussianRows(view, self.observed[v], self.data[v], self.variance[v])
+
+    def infer(
+        self, iterations: int = 200, tolerance: float = 1e-12, snapshot: Snapshot | None = None
+    ) -> Rows:
+        snapshot = snapshot or Snapshot(self.posterior)
         return infer_rows(
-            self.posterior, self.view_rows(), self.n, iterations=iterations, tolerance=tolerance
+            snapshot, self.view_rows(snapshot), self.n, iterations=iterations, tolerance=tolerance
         )
 
     def bound(self, statistics) -> float:
@@ -81,31 +140,42 @@ class Problem:
 
 
 def problem(name: str, *, n: int = 10, n_factors: int = 3, missing: bool = True, seed: int = 0) -> Problem:
-    """A problem of :data:`COMBINATIONS` at a random posterior; row 0 lacks every view, the last none."""
-    views, factors = COMBINATIONS[name]
+    """A problem of :data:`COMBINATIONS` at a random posterior; row 0 lacks every view, the last nothing."""
+    kinds, factors = COMBINATIONS[name]
     rng = np.random.default_rng(seed)
     declared = {}
-    for i, (kind, features, per_feature) in enumerate(views):
-        noise = Gamma(2.0, 1.5, per_feature=per_feature)
+    for i, kind in enumerate(kinds):
+        noise = Gamma(2.0, 1.5, per_feature=kind.per_feature)
         weights = ARD(1.5, 0.7) if i == 0 else None
-        make = Bernoulli if kind == "binary" else Real
-        declared[f"{kind}{i}"] = make(features, weights=weights, noise=noise)
+        make = {"binary": Bernoulli, "categorical": Categorical}.get(kind.name, Real)
+        declared[f"{kind.name}{i}"] = make(kind.features, weights=weights, noise=noise)
     declaration = FAVAE(declared, n_factors, weights=ARD(2.0, 2.0), factors=factors, bias_precision=0.2)
     posterior = Posterior(declaration)
     randomise(posterior, rng)
     observed, data, variance = [], [], []
     latent = rng.normal(size=(n, n_factors))
-    for kind, features, _ in views:
-        mask = rng.random(n) < (0.7 if missing else 2.0)
+    for kind in kinds:
+        share = 0.7 if missing else 2.0
+        mask = rng.random((n, 1)) < share
+        if kind.entries:
+            mask = mask & (rng.random((n, kind.features)) < share)
         mask[0], mask[-1] = not missing, True
-        z = latent @ rng.normal(size=(n_factors, features)) + rng.normal(size=features)
-        z = z + 0.5 * rng.normal(size=z.shape)
-        z = (z > 0).astype(float) if kind == "binary" else z
+        z = latent @ rng.normal(size=(n_factors, kind.features)) + rng.normal(size=kind.features)
+        z = as_data(kind.name, z + 0.5 * rng.normal(size=z.shape))
         observed.append(torch.as_tensor(mask))
-        data.append(torch.as_tensor(z * mask[:, None]))
-        s = rng.gamma(2.0, 0.2, size=z.shape) * mask[:, None]
-        variance.append(torch.as_tensor(s) if kind == "encoder" else None)
-    return Problem(declaration, [view[0] for view in views], posterior, observed, data, variance)
+        data.append(torch.as_tensor(z * mask))
+        s = rng.gamma(2.0, 0.2, size=z.shape) * mask
+        variance.append(torch.as_tensor(s) if kind.name == "encoder" else None)
+    return Problem(declaration, [kind.name for kind in kinds], posterior, observed, data, variance)
+
+
+def as_data(kind: str, latents: np.ndarray) -> np.ndarray:
+    """Data (N, D) that latents of a kind of view are likely to give."""
+    if kind == "binary":
+        return (latents > 0).astype(float)
+    if kind == "categorical":
+        return np.eye(latents.shape[1])[latents.argmax(1)]
+    return latents
 
 
 def spd(rng: np.random.Generator, *shape: int, scale: float) -> torch.Tensor:
@@ -131,17 +201,18 @@ def randomise(posterior: Posterior, rng: np.random.Generator) -> None:
 
 
 def oracle_views(problem: Problem, rows: Rows) -> list[oracle.View]:
-    """The problem in the oracle's terms, with the ξ that the package's q was computed at."""
+    """The problem in the oracle's terms, with the bounds on logits that the package's q was computed at."""
     views = []
     for v, (name, kind) in enumerate(zip(problem.names, problem.kinds, strict=True)):
         posterior = problem.posterior.views[v]
         d, size = posterior.weights_mean.shape
         noise = problem.declaration.noise_of(name)
         weights = problem.declaration.weights_of(name)
+        local = rows.views[v]
         views.append(
             oracle.View(
                 kind=kind,
-                observed=problem.observed[v].numpy(),
+                observed=problem.observed[v].expand(-1, d).numpy(),
                 data=problem.data[v].numpy(),
                 mean=posterior.weights_mean.numpy().copy(),
                 covariance=posterior.weights_covariance.expand(d, size, size).numpy().copy(),
@@ -154,7 +225,8 @@ def oracle_views(problem: Problem, rows: Rows) -> list[oracle.View]:
                 relevance_prior=(weights.shape, weights.rate),
                 bias_precision=problem.declaration.bias_precision,
                 variance=None if problem.variance[v] is None else problem.variance[v].numpy(),
-                xi=rows.views[v].xi.numpy() if kind == "binary" else None,
+                xi=local.xi.numpy() if kind in LOGISTIC else None,
+                shift=local.shift[:, 0].numpy() if kind == "categorical" else np.zeros(problem.n),
             )
         )
     return views

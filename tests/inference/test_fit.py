@@ -96,11 +96,27 @@ def test_seeds_repeat_and_leave_the_users_generator_alone(model):
     assert other.history["elbo"].tolist() != runs[0].history["elbo"].tolist()
 
 
-def test_the_chunk_size_does_not_change_a_closed_form_fit(monkeypatch):
-    whole = fit(MODEL, data(), epochs=5, tolerance=1e-12, **QUIET).history["elbo"]
+@pytest.mark.parametrize("missing", [0.0, 0.3], ids=["complete", "missing entries"])
+def test_the_chunk_size_does_not_change_a_closed_form_fit(missing, monkeypatch):
+    values = data()
+    values["a"][np.random.default_rng(1).random(values["a"].shape) < missing] = np.nan
+    whole = fit(MODEL, values, epochs=5, tolerance=1e-12, **QUIET).history["elbo"]
     monkeypatch.setattr("pyro_favae.inference.fit.Run._chunk", lambda self: 7)
-    parts = fit(MODEL, data(), epochs=5, tolerance=1e-12, **QUIET).history["elbo"]
+    parts = fit(MODEL, values, epochs=5, tolerance=1e-12, **QUIET).history["elbo"]
     np.testing.assert_allclose(parts, whole, rtol=1e-9)
+
+
+@pytest.mark.parametrize("labels", [False, True], ids=["real", "binary"])
+def test_minibatches_alone_come_close_to_exact_sweeps(labels):
+    model, values = MODEL, data(120)
+    if labels:
+        model = FAVAE({"a": Real(4), "b": Bernoulli(3)}, n_factors=3)
+        values["b"] = (values["b"] > 0).astype(float)
+    exact = fit(model, values, epochs=30, tolerance=1e-7, **QUIET).elbo
+    options = {"epochs": 30, "batch_size": 16, "tolerance": 1e-12, "schedule": "stochastic"}
+    result = fit(model, values, **options, **QUIET)
+    assert result.history["stage"].iloc[-1] == "settle"
+    assert result.elbo == pytest.approx(exact, rel=5e-3)
 
 
 def test_networks_are_left_as_they_are_by_the_closed_form_schedule():

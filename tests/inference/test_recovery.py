@@ -61,10 +61,13 @@ def test_a_seed_repeats_a_fit_exactly(fits):
 
 
 def test_the_bound_is_in_the_users_units():
-    """Standardising or not, data in other units shift the bound by the change of units alone."""
+    """Pass by pass, data in other units shift the bound by the change of units alone.
+
+    Not so the pass that a fit ends with: its tolerance is a share of the bound.
+    """
     data = {"a": simulated()["view2"]}
-    options = {"epochs": 100, "tolerance": 1e-9, "seed": 0, "device": "cpu", "progress": False}
+    options = {"epochs": 10, "tolerance": 1e-12, "seed": 0, "device": "cpu", "progress": False}
     model = FAVAE({"a": Real(10)}, n_factors=4)
-    first = fit(model, data, **options).elbo
-    second = fit(model, {"a": 1000 * data["a"] - 3}, **options).elbo
-    assert first - second == pytest.approx(data["a"].size * np.log(1000), rel=1e-9)
+    first = fit(model, data, **options).history["elbo"].to_numpy()
+    second = fit(model, {"a": 1000 * data["a"] - 3}, **options).history["elbo"].to_numpy()
+    np.testing.assert_allclose(first - second, data["a"].size * np.log(1000), rtol=1e-9)

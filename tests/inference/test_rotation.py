@@ -1,28 +1,32 @@
 """Rotation and centring of the factors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
+from pyro_favae.inference import rotation as rotation_module
 from pyro_favae.inference.covariance import RowCovariance
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.inference.priors import WeightPriorPosterior, weight_prior_posterior
-from pyro_favae.inference.rotation import rotate
+from pyro_favae.inference.priors.base import Quadratic
+from pyro_favae.inference.rotation import Objective, rotate
 from pyro_favae.inference.rows import Rows
 from pyro_favae.models.favae import FAVAE
-from pyro_favae.models.priors import WeightPrior
+from pyro_favae.models.priors import ARD, WeightPrior
 from pyro_favae.models.views import Real
 from tests.inference.check_priors import check_weight_prior
-from tests.inference.problems import COMBINATIONS, Problem, problem
+from tests.inference.problems import COMBINATIONS, LOGISTIC, Problem, problem
 
 
-def updated(name: str, sweeps: int = 3, n: int = 25) -> Problem:
+def updated(name: str, sweeps: int = 3, n: int = 25, seed: int = 0) -> Problem:
     """A problem some sweeps on, its relevances at their optimum."""
-    p = problem(name, n=n)
+    p = problem(name, n=n, seed=seed)
     p.sweep(sweeps)
     for view in p.posterior.views:
         view.relevance.update(view.squares, view.n_features)
@@ -40,11 +44,18 @@ def transformed_rows(p: Problem, rows: Rows, change: Tensor) -> Rows:
     """The rows' q in the new coordinates, moved by hand; the posterior must have moved already."""
     matrix, shift = change[:-1, :-1], change[:-1, -1]
     views = p.view_rows()
-    for new, old in zip(views, rows.views, strict=True):
-        if hasattr(old, "xi"):
+    for kind, new, old in zip(p.kinds, views, rows.views, strict=True):
+        if kind in LOGISTIC:
             new.xi = old.xi
-            new._at(old.xi)
-    covariance = RowCovariance(matrix @ rows.covariance.matrices @ matrix.mT, rows.covariance.index)
+        if kind == "categorical":
+            new.shift = old.shift
+        if kind in LOGISTIC:
+            new._at_bound()
+    covariance = RowCovariance(
+        matrix @ rows.covariance.matrices @ matrix.mT,
+        rows.covariance.pattern_log_determinants + 2 * torch.linalg.slogdet(matrix).logabsdet,
+        rows.covariance.index,
+    )
     return Rows(views, covariance, rows.component_factors @ matrix.mT + shift, rows.responsibilities)
 
 
@@ -69,16 +80,35 @@ def test_rotated_statistics_are_those_of_rotated_rows(name):
             )
 
 
+def means(p: Problem, rows: Rows) -> list[Tensor]:
+    """W̄ ḡ + b̄ of each view, (rows, D)."""
+    return [rows.factors @ view.weights.weights.mT + view.weights.bias for view in p.posterior.views]
+
+
 @pytest.mark.parametrize("name", COMBINATIONS)
-def test_a_rotation_leaves_what_the_views_expect(name):
+def test_a_change_of_coordinates_leaves_what_the_views_expect(name):
     p = problem(name)
     rows = p.infer(iterations=300)
     change = random_change(3)
-    before = [rows.factors @ view.weights.weights.mT + view.weights.bias for view in p.posterior.views]
+    before = means(p, rows)
     p.posterior.transform(change)
-    rows = transformed_rows(p, rows, change)
-    for view, expected in zip(p.posterior.views, before, strict=True):
-        actual = rows.factors @ view.weights.weights.mT + view.weights.bias
+    for actual, expected in zip(means(p, transformed_rows(p, rows, change)), before, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_rotation_leaves_what_the_views_expect(name, monkeypatch):
+    """On the very change that is made, where the rows are moved by it."""
+    p = updated(name, sweeps=1)
+    rows = p.infer(100, 1e-6)
+    before, made = means(p, rows), torch.eye(4).double()
+    transform = p.posterior.views[0].transform
+    monkeypatch.setattr(
+        p.posterior.views[0], "transform", lambda change: (made.copy_(change), transform(change))
+    )
+    rotate(p.posterior, rows.statistics())
+    assert not torch.allclose(made[:-1, :-1], torch.eye(3).double())
+    for actual, expected in zip(means(p, transformed_rows(p, rows, made)), before, strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -98,22 +128,54 @@ def test_the_predicted_gain_is_the_bounds_difference(name, sweeps):
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
+def test_rotation_never_lowers_the_bound(name):
+    """From posteriors that no sweep has touched, where F is far from its optimum."""
+    for seed in range(6):
+        p = updated(name, sweeps=0, n=12, seed=seed)
+        sums = p.infer(20).statistics()
+        before = p.bound(sums)
+        rotation = rotate(p.posterior, sums)
+        after = p.bound(rotation.statistics)
+        assert after - before == pytest.approx(rotation.gain, rel=1e-8, abs=1e-9 * abs(before))
+        assert rotation.gain > 0
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
 def test_rotation_gains_where_coordinate_updates_creep(name):
     p = updated(name, sweeps=1)
     assert rotate(p.posterior, p.infer(100, 1e-6).statistics()).gain > 1e-3
 
 
-def test_a_second_rotation_gains_next_to_nothing():
-    p = updated("real")
-    rotation = rotate(p.posterior, p.infer().statistics())
-    second = rotate(p.posterior, rotation.statistics)
-    assert second.gain <= 0.05 * rotation.gain
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_a_second_rotation_does_nothing(name):
+    """The factors may be centred once more: where b's prior matters the best centre follows the rotation."""
+    p = updated(name)
+    statistics = rotate(p.posterior, p.infer(100, 1e-6).statistics()).statistics
+    before = [view.weights.weights.clone() for view in p.posterior.views]
+    assert 0 <= rotate(p.posterior, statistics).gain < 0.01
+    for view, expected in zip(p.posterior.views, before, strict=True):
+        torch.testing.assert_close(view.weights.weights, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+@pytest.mark.parametrize("seed", range(2))
+def test_rotation_finds_its_way_back(name, seed):
+    """It regains nearly all that other coordinates cost, up to what parts neighbouring optima."""
+    p = updated(name)
+    statistics = rotate(p.posterior, p.infer(100, 1e-6).statistics()).statistics
+    best = p.bound(statistics)
+    change = random_change(3, seed)
+    p.posterior.transform(change)
+    statistics = statistics.rotated(change)
+    lost = best - p.bound(statistics)
+    assert lost > 1
+    assert p.bound(rotate(p.posterior, statistics).statistics) >= best - 0.1 * lost
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_centring_is_the_best_shift(name, monkeypatch):
     """Alone it never lowers the bound, and no other shift is better."""
-    monkeypatch.setattr("pyro_favae.inference.rotation._best_rotation", lambda *_: (None, 0.0))
+    monkeypatch.setattr(Objective, "best_rotation", lambda self: (self.eye, 0.0))
     p = updated(name)
     with torch.no_grad():
         for view in p.posterior.views:  # far from centred, where b's prior matters
@@ -133,6 +195,151 @@ def test_centring_is_the_best_shift(name, monkeypatch):
         p.posterior.transform(change)
         assert p.bound(sums.rotated(change)) <= best + 1e-9 * abs(best)
         p.posterior.transform(torch.linalg.inv(change))
+
+
+# the objective alone, on random statistics
+
+
+def random_objective(
+    k: int = 8,
+    features: tuple[int, ...] = (30, 12, 5),
+    count: float = 100.0,
+    seed: int = 0,
+    diagonal: bool = False,
+) -> Objective:
+    """F of unrelated S and T_m, (K, K), of columns of very different lengths."""
+    rng = np.random.default_rng(seed)
+
+    def moment(vectors: int) -> Tensor:
+        scale = np.exp(rng.normal(size=k))
+        if diagonal:
+            return torch.diag(torch.as_tensor(vectors * scale))
+        sample = rng.normal(size=(vectors, k)) * scale
+        return torch.as_tensor(sample.T @ sample + 0.1 * np.diag(scale**2))
+
+    model = FAVAE({f"v{i}": Real(d) for i, d in enumerate(features)}, k, weights=ARD(0.5, 0.3))
+    seconds = [torch.block_diag(moment(d), torch.ones(1, 1).double()) for d in features]
+    return Objective(Posterior(model), Quadratic(count, moment(int(count))), seconds)
+
+
+def value_of(objective: Objective, matrix: Tensor) -> Tensor:
+    """F(R) by the formula."""
+    inverse = torch.linalg.inv(matrix)
+    scatter = torch.as_tensor(objective.scatter)
+    value = objective.surplus * torch.linalg.slogdet(matrix).logabsdet
+    value = value - 0.5 * (matrix @ scatter @ matrix.mT).trace()
+    for view, second in zip(objective.views, objective.seconds, strict=True):
+        squares = (inverse.mT @ torch.as_tensor(second) @ inverse).diagonal()
+        value = value + view.relevance.rotated_elbo(squares, view.n_features)
+    return value
+
+
+def beside(objective: Objective, matrix: np.ndarray):
+    """E → F((I + E) R) of a flat E."""
+    eye, matrix = torch.eye(len(matrix)).double(), torch.as_tensor(matrix)
+    return lambda entries: value_of(objective, (eye + entries.reshape(eye.shape)) @ matrix)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("count", [100.0, 20.0])  # more rows than features, and fewer
+def test_value_and_gradient_are_those_of_the_formula(seed, count):
+    objective = random_objective(count=count, seed=seed)
+    matrix = random_change(8, seed)[:-1, :-1].numpy()
+    point = objective.at(matrix)
+    function, zero = beside(objective, matrix), torch.zeros(64).double()
+    assert point.value == pytest.approx(float(function(zero)), rel=1e-12)
+    gradient = objective.gradient(point)
+    expected = torch.autograd.functional.jacobian(function, zero).numpy().reshape(8, 8)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=1e-9 * abs(expected).max())
+    for direction in np.eye(64)[::7]:
+        step = 1e-5 * torch.as_tensor(direction)
+        slope = float(function(step) - function(-step)) / 2e-5
+        assert gradient.ravel() @ direction == pytest.approx(slope, rel=1e-5, abs=1e-5 * abs(expected).max())
+
+
+def test_a_step_is_newtons_where_the_statistics_are_diagonal(monkeypatch):
+    """Between factors; along a factor the curvature is that at the optimum of its length."""
+    monkeypatch.setattr(rotation_module, "LEAST_CURVATURE", 1e-6)
+    objective = random_objective(count=1000.0, diagonal=True)
+    point = objective.ascend(objective.at(objective.eye))
+    hessian = torch.autograd.functional.hessian(beside(objective, point.matrix), torch.zeros(64).double())
+    gradient = 0.1 * np.random.default_rng(0).normal(size=(8, 8))  # a step too short to be cut
+    expected = -np.linalg.solve(hessian.numpy(), gradient.ravel()).reshape(8, 8)
+    between = ~np.eye(8, dtype=bool)
+    np.testing.assert_allclose(objective.step(point, gradient)[between], expected[between], rtol=1e-3)
+
+
+@pytest.mark.parametrize("count", [100.0, 20.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_step_ascends_and_is_short(seed, count):
+    objective = random_objective(count=count, seed=seed)
+    point = objective.at(random_change(8, seed)[:-1, :-1].numpy())
+    gradient = objective.gradient(point)
+    step = objective.step(point, gradient)
+    assert (step * gradient).sum() > 0
+    assert abs(step).max() <= rotation_module.LARGEST_STEP * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("features", [(30,), (30, 12, 5), (40, 40, 40, 40)])
+@pytest.mark.parametrize("seed", range(3))
+def test_it_climbs_as_high_as_a_long_search(features, seed):
+    """L-BFGS from both starts with no limit worth the name."""
+    objective = random_objective(features=features, seed=seed)
+
+    def loss(entries: np.ndarray) -> tuple[float, np.ndarray]:
+        leaf = torch.as_tensor(entries).requires_grad_()
+        value = -value_of(objective, leaf.reshape(8, 8))
+        value.backward()
+        return float(value.detach()), leaf.grad.numpy()
+
+    starts = [objective.eye, objective.whitening()]
+    options = {"maxiter": 2000, "maxfun": 10_000, "ftol": 1e-13, "gtol": 1e-7}
+    searched = [minimize(loss, s.ravel(), jac=True, method="L-BFGS-B", options=options) for s in starts]
+    _, gain = objective.best_rotation()
+    best = max(-one.fun for one in searched) - objective.at(objective.eye).value
+    assert gain >= 0.999 * best
+
+
+def test_whitening_is_the_optimum_of_a_single_view():
+    """Where the relevances' prior is flat."""
+    objective = random_objective(features=(30,))
+    for buffer in (objective.views[0].relevance.prior_shape, objective.views[0].relevance.prior_rate):
+        buffer.fill_(1e-9)
+    point = objective.at(objective.whitening())
+    assert abs(objective.gradient(point)).max() < 1e-6 * objective.count
+
+
+def singular(matrix: np.ndarray) -> np.ndarray:
+    """The matrix without its first row and column's worth."""
+    matrix = matrix.copy()
+    matrix[..., 0, :] = matrix[..., :, 0] = 0
+    return matrix
+
+
+@pytest.mark.parametrize("what", ["scatter", "seconds"])
+@pytest.mark.parametrize("fault", [singular, lambda matrix: 0 * matrix, lambda matrix: np.nan * matrix])
+def test_statistics_gone_bad_do_not_get_out(what, fault):
+    objective = random_objective()
+    setattr(objective, what, fault(getattr(objective, what)))
+    matrix, gain = objective.best_rotation()
+    assert np.isfinite(matrix).all()
+    assert np.isfinite(gain)
+    assert gain >= 0
+    assert np.linalg.cond(matrix) < 1e6
+    if what == "scatter" or gain == 0:
+        assert (matrix == objective.eye).all()
+
+
+def test_a_factor_that_no_row_has_is_left_as_it_is():
+    """Sums of which one factor is zero: centred alone."""
+    p = updated("real")
+    sums = p.infer().statistics()
+    gg = torch.as_tensor(singular(sums.factors.gg.numpy()))
+    sums = replace(sums, factors=replace(sums.factors, gg=gg, g=torch.zeros_like(sums.factors.g)))
+    rotate(p.posterior, sums)
+    for view in p.posterior.views:
+        assert torch.isfinite(view.weights_mean).all()
+        torch.linalg.cholesky(view.weights_covariance)
 
 
 # a prior that this package has never heard of: a class in each half, no file edited

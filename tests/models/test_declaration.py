@@ -17,6 +17,10 @@ MODEL = FAVAE(
         "labels": views.Bernoulli(["smiling", "male"], weights=ARD(0.5, 0.25)),
         "spectrum": views.Real(12, standardise="feature", noise=Gamma(2.0, 2.0, per_feature=True)),
         "names": views.Real(("a", "b")),
+        "species": views.Categorical(["cat", "dog", "fox"], noise=Gamma(2.0, 2.0)),
+        "class": views.Categorical(10),
+        "embedding": views.Frozen(16, variances=True, standardise="none"),
+        "axes": views.Frozen(["x", "y"]),
     },
     n_factors=4,
     weights=ARD(2.0, 2.0),
@@ -57,6 +61,9 @@ def test_comparable():
     assert views.Real(3) == views.Real(3)
     assert views.Real(3) != views.Real(4)
     assert views.Real(["a", "b"]) == views.Real(("a", "b"))
+    assert views.Categorical(["a", "b"]) == views.Categorical(("a", "b"))
+    assert views.Frozen(3) != views.Frozen(3, variances=True)
+    assert views.Frozen(3) != views.Real(3)
     assert Gamma() != Gamma(per_feature=True)
     assert FAVAE({"a": views.Real(3)}, 2) == FAVAE({"a": views.Real(3)}, 2)
     assert FAVAE({"a": views.Real(3)}, 2) != FAVAE({"b": views.Real(3)}, 2)
@@ -102,6 +109,12 @@ GOOD = json.loads(to_json(views.Real(3)))
         (json.dumps(GOOD | {"dim": "abc"}), "number of features"),
         (json.dumps(GOOD | {"dim": ["a", "a"]}), "repeat"),
         (json.dumps(GOOD | {"standardise": "never"}), "standardise"),
+        ('{"kind": "views.Categorical", "classes": 1}', "at least 2"),
+        ('{"kind": "views.Categorical", "classes": ["a"]}', "at least 2"),
+        ('{"kind": "views.Categorical", "classes": ["a", "a"]}', "repeat"),
+        ('{"kind": "views.Categorical", "classes": true}', "number of features"),
+        ('{"kind": "views.Frozen", "dim": 0}', "at least 1"),
+        ('{"kind": "views.Frozen", "dim": 2, "standardise": "never"}', "standardise"),
         ('{"kind": "priors.ARD", "shape": "big"}', "shape"),
         ('{"kind": "priors.ARD", "shape": NaN}', "shape"),
         ('{"kind": "priors.ARD", "rate": -1}', "rate"),
@@ -126,7 +139,7 @@ def test_bad_json(text, message):
     [("weights", 3), ("weights", "ARD"), ("noise", 2.0), ("noise", ARD())],
     ids=str,
 )
-@pytest.mark.parametrize("view", ["Real", "Bernoulli", "Image"])
+@pytest.mark.parametrize("view", ["Real", "Bernoulli", "Image", "Categorical", "Frozen"])
 def test_a_view_refuses_a_prior_of_the_wrong_kind(view, field, value):
     """Seen when the model is declared, not deep inside a fit."""
     arguments = ((1, 8, 8), 2) if view == "Image" else (2,)

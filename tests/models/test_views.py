@@ -7,7 +7,14 @@ import torch
 from pyro_favae.errors import SpecError
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.models.networks import NETWORKS
-from pyro_favae.models.views import Bernoulli, Image, Real
+from pyro_favae.models.views import Bernoulli, Categorical, Frozen, Image, Real
+from pyro_favae.models.views.base import Moments
+
+
+def moments(data: torch.Tensor) -> Moments:
+    """Of a table that lacks nothing."""
+    count = torch.full_like(data[0], len(data))
+    return Moments(data.mean(0), data.var(0, correction=0), data.abs().amax(0), count)
 
 
 def table(seed: int = 0) -> torch.Tensor:
@@ -19,7 +26,7 @@ def table(seed: int = 0) -> torch.Tensor:
 def test_standardising(how):
     data = table()
     emission = Real(3, standardise=how).emission()
-    emission.calibrate(data)
+    emission.calibrate(moments(data))
     latents = emission.encode(data)
     if how != "none":
         torch.testing.assert_close(latents.mean(0), torch.zeros(3).double(), atol=1e-9, rtol=0.0)
@@ -38,9 +45,27 @@ def test_a_constant_feature_does_not_divide_by_zero(how):
     data = table()
     data[:, 1] = 0.1 + 0.2
     emission = Real(3, standardise=how).emission()
-    emission.calibrate(data)
+    emission.calibrate(moments(data))
     assert torch.isfinite(emission.encode(data)).all()
     assert emission.encode(data)[:, 1].abs().max() < 1e-9
+
+
+def test_one_scale_for_a_view_is_that_of_what_is_observed_of_it():
+    """A column with fewer entries counts for less."""
+    half = Moments(*(torch.tensor(v).double() for v in ([0, 5], [1, 9], [3, 12], [30, 10])))
+    emission = Real(2).emission()
+    emission.calibrate(half)
+    assert emission.location.tolist() == [0, 5]
+    assert emission.scale.tolist() == pytest.approx([3**0.5] * 2)  # (30 · 1 + 10 · 9) / 40
+
+
+@pytest.mark.parametrize("how", ["view", "feature"])
+def test_a_feature_that_is_never_observed(how):
+    unseen = Moments(*(torch.tensor(v).double() for v in ([5, 0], [9, 0], [12, 0], [10, 0])))
+    emission = Real(2, standardise=how).emission()
+    emission.calibrate(unseen)
+    assert emission.location.tolist() == [5, 0]
+    assert emission.scale.tolist() == [3, 3 if how == "view" else 1]
 
 
 @pytest.mark.parametrize("network", sorted(NETWORKS))
@@ -65,9 +90,18 @@ def test_names_of_features():
     assert Real(["a", "b"]).feature_names == ("a", "b")
     assert Bernoulli(2).feature_names == ("0", "1")
     assert Image((1, 8, 8), latent_dim=3).feature_names == ("0", "1", "2")
-    for view in (Real(["a", "b"]), Bernoulli(2)):
-        assert view.event_shape == (2,)
+    assert Categorical(["cat", "dog"]).feature_names == ("cat", "dog")
+    assert Frozen(["x", "y"], variances=True).feature_names == ("x", "y")
+    for view in (Real(["a", "b"]), Bernoulli(2), Categorical(2), Frozen(2), Frozen(2, variances=True)):
         assert view.latent_dim == 2
+
+
+def test_shapes_of_a_row():
+    shapes = {Real(2): (2,), Bernoulli(2): (2,), Categorical(2): (), Frozen(2): (2,)}
+    for view, shape in shapes.items():
+        assert view.event_shape == shape
+    assert Frozen(2, variances=True).event_shape == (4,)
+    assert Image((1, 8, 8), latent_dim=3).event_shape == (1, 8, 8)
 
 
 def test_the_models_mean_is_linear_in_the_factors():
@@ -76,7 +110,7 @@ def test_the_models_mean_is_linear_in_the_factors():
     from pyro import poutine
 
     model = FAVAEModel(FAVAE({"a": Real(3)}, 2), 5)
-    model.emission("a").calibrate(table())
+    model.emission("a").calibrate(moments(table()))
     pyro.set_rng_seed(0)
     given = {
         "a.noise_precision": torch.tensor(4.0).double(),

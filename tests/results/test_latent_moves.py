@@ -63,7 +63,8 @@ def test_interpolation_needs_a_known_space(digits):
 
 
 def test_a_traversal_passes_through_the_row_itself(digits):
-    strip = digits.fit.traverse("digit", digits.images[:2], factor=0, steps=5)
+    strongest = int(np.abs(digits.fit.weights("digit")).max(0).argmax())
+    strip = digits.fit.traverse("digit", digits.images[:2], factor=strongest, steps=5)
     assert strip.shape == (5, 2, 1, 8, 8)
     np.testing.assert_allclose(strip[2], digits.fit.reconstruct("digit", digits.images[:2]), atol=1e-5)
     assert np.abs(strip[0] - strip[4]).max() > 0.1

@@ -5,8 +5,8 @@ from functools import singledispatch
 
 from torch import Tensor, nn
 
-from pyro_favae.inference.posterior import ViewPosterior
 from pyro_favae.inference.rows import ViewRows
+from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.models.views import Emission, View
 
 
@@ -17,15 +17,16 @@ class ViewInference(nn.Module, ABC):
     """
 
     trained_by_gradient = False
-    needs_start = False  # whether `start` differs from `rows`
+    creeping_noise = False  # whether updates of the noise precision are slow enough to need extrapolation
+    start_precision: float | None = None  # noise precision to start from, where a stand-in's means nothing
 
     @abstractmethod
-    def rows(self, data: Tensor, observed: Tensor, posterior: ViewPosterior, emission: Emission) -> ViewRows:
-        """What the view says about a batch: data (rows, *event), observed (rows,) booleans."""
+    def rows(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> ViewRows:
+        """What the view says about a batch: data (rows, *event), observed (rows, 1) or (rows, D) booleans."""
 
-    def start(self, data: Tensor, observed: Tensor, posterior: ViewPosterior, emission: Emission) -> ViewRows:
+    def start(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> ViewRows:
         """The same while learning starts; views whose inference is slow start from a Gaussian stand-in."""
-        return self.rows(data, observed, posterior, emission)
+        return self.rows(data, observed, view, emission)
 
     def evaluate(self, rows: ViewRows, data: Tensor, emission: Emission) -> None:
         """Fill in the expected log likelihood of rows whose view needs a network for it."""
@@ -35,8 +36,8 @@ class ViewInference(nn.Module, ABC):
         """Emit the guide's ``latents`` that factors depend on; returns how far they lie from their mean."""
         return None
 
-    def sample_after(self, name: str, rows: ViewRows, factors: Tensor) -> None:
-        """Emit the guide's ``latents`` that depend on the factors (rows, K)."""
+    def sample_after(self, name: str, rows: ViewRows, prior: Tensor) -> None:
+        """Emit the guide's ``latents`` that depend on W g + b, (rows, D)."""
         return
 
 

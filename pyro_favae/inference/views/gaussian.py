@@ -1,10 +1,12 @@
 """Rows of a view whose q(z) is a diagonal Gaussian, or a point, that does not depend on g."""
 
+import pyro
+import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.posterior import ViewPosterior
 from pyro_favae.inference.rows import Rows, ViewRows
+from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.statistics import ViewStatistics
 from pyro_favae.inference.updates import LOG_2PI
 
@@ -17,20 +19,28 @@ class GaussianRows(ViewRows):
 
     def __init__(
         self,
-        posterior: ViewPosterior,
+        view: ViewSnapshot,
         observed: Tensor,
         mean: Tensor,
         variance: Tensor | None = None,
         log_likelihood: Tensor | None = None,
     ) -> None:
-        super().__init__(posterior, observed)
-        self.mean = mean.to(torch.float64) * self.mask[:, None]
-        self._variance = None if variance is None else variance.to(torch.float64) * self.mask[:, None]
+        super().__init__(view, observed)
+        self.mean = self._masked(mean.to(torch.float64))
+        self._variance = None if variance is None else self._masked(variance.to(torch.float64))
         self.log_likelihood = self.mean.new_zeros(()) if log_likelihood is None else log_likelihood
 
+    def _masked(self, values: Tensor) -> Tensor:
+        return values if self.everywhere else values * self.mask
+
     @property
-    def precision(self) -> Tensor:
-        return self.weighted_second_moment[:-1, :-1]
+    def pattern(self) -> Tensor:
+        return self.mask
+
+    def pattern_precision(self, patterns: Tensor) -> Tensor:
+        if patterns.shape[1] == 1:
+            return patterns[..., None] * self.view.second_moment[:-1, :-1]
+        return self.view.weighted(patterns * self.view.noise)[:, :-1, :-1]
 
     @property
     def latent_variance(self) -> Tensor | None:
@@ -38,19 +48,39 @@ class GaussianRows(ViewRows):
 
     @property
     def linear(self) -> Tensor:
-        return self.mean @ self.scaled_weights - self.mask[:, None] * self.weights_bias
+        return self.mean @ self.view.scaled_weights - self._weights_bias
+
+    @property
+    def _weights_bias(self) -> Tensor:
+        """Σ_d τ_d <w_d b_d> over what is observed, (rows or 1, K)."""
+        if self.mask.shape[1] == 1:
+            total = self.view.second_moment[:-1, -1]
+            return total if self.everywhere else self.mask * total
+        return self.mask @ self.view.weights_bias
 
     def latent_means(self, rows: Rows) -> Tensor:
         return self.mean
 
-    def statistics(self, rows: Rows, gg: Tensor) -> ViewStatistics:
-        g = torch.cat([rows.factors, torch.ones_like(self.mask)[:, None]], 1)
-        zg, zz = self.mean.mT @ g, self.mean.square().sum(0)
+    def statistics(self, rows: Rows) -> ViewStatistics:
+        zg = torch.cat([self.mean.mT @ rows.factors, self.mean.sum(0)[:, None]], 1)
+        zz = self.mean.square().sum(0)
         entropy = self.mean.new_zeros(())
         if self._variance is not None:
-            totals = rows.covariance.totals(self._variance)
-            zg[:, :-1] += torch.einsum("pd,pkd->dk", totals, rows.gain(self))
+            zg[:, :-1] += self._latents_with_factors(rows)
             zz = zz + self._variance.sum(0)
-            logs = self._variance.log().where(self.mask[:, None] > 0, 0.0)
-            entropy = 0.5 * (logs.sum() + self.mask.sum() * self.mean.shape[1] * (1 + LOG_2PI))
-        return ViewStatistics(self.mask.sum(), gg, zg, zz, self.log_likelihood, entropy)
+            known = self.mask.expand_as(self._variance) > 0
+            entropy = 0.5 * (self._variance[known].log() + 1 + LOG_2PI).sum()
+        gg = rows.observed_moments(self)
+        return ViewStatistics(self.mask.sum(0), gg, zg, zz, self.log_likelihood, entropy)
+
+    def _latents_with_factors(self, rows: Rows) -> Tensor:
+        """Σ_n Cov(z_n, g_n), (D, K)."""
+        totals = rows.covariance.totals(self._variance)
+        return torch.einsum("pd,pkd->dk", totals, rows.gain(self))
+
+
+def sample_gaussian(name: str, rows: GaussianRows) -> Tensor:
+    """Emit the guide's ``latents`` of uncertain z; returns how far they lie from their mean, (rows, D)."""
+    scale = rows.latent_variance.sqrt().where(rows.mask > 0, 1.0)
+    latents = dist.Normal(rows.mean, scale).mask(rows.mask > 0)
+    return (pyro.sample(f"{name}.latents", latents.to_event(1)) - rows.mean) * rows.mask

@@ -1,8 +1,9 @@
 """Inference of a real view: its latents are its data."""
 
+import torch
 from torch import Tensor
 
-from pyro_favae.inference.posterior import ViewPosterior
+from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import ViewInference, view_inference
 from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.models.views import Real
@@ -13,11 +14,16 @@ class RealInference(ViewInference):
     """q(z) is a point; the likelihood is the Jacobian of the change of units."""
 
     def rows(
-        self, data: Tensor, observed: Tensor, posterior: ViewPosterior, emission: RealEmission
+        self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: RealEmission
     ) -> GaussianRows:
         latents = emission.encode(data)
-        jacobian = -emission.scale.log().sum() * observed.sum()
-        return GaussianRows(posterior, observed, latents, log_likelihood=jacobian)
+        return GaussianRows(view, observed, latents, log_likelihood=log_jacobian(emission.scale, observed))
+
+
+def log_jacobian(scale: Tensor, observed: Tensor) -> Tensor:
+    """Log density of data per latent, −Σ log scale_d over the observed entries, in nats; scale (D,)."""
+    counts = observed.sum(0).to(torch.float64).expand(len(scale))
+    return -(counts * scale.log()).sum()
 
 
 @view_inference.register

@@ -1,13 +1,11 @@
 """Inference of a view behind an encoder."""
 
-import pyro
-import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.inference.posterior import ViewPosterior
+from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import ViewInference, view_inference
-from pyro_favae.inference.views.gaussian import GaussianRows
+from pyro_favae.inference.views.gaussian import GaussianRows, sample_gaussian
 from pyro_favae.models.views import Image
 from pyro_favae.models.views.image import DecoderEmission
 
@@ -67,33 +65,31 @@ class EncoderInference(ViewInference):
         return self.standardise(mean, log_variance.clamp(-14, 8).exp())
 
     def rows(
-        self, data: Tensor, observed: Tensor, posterior: ViewPosterior, emission: DecoderEmission
+        self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: DecoderEmission
     ) -> "EncodedRows":
-        return EncodedRows(posterior, observed, *self.encode(data[observed]))
+        return EncodedRows(view, observed, *self.encode(data[observed[:, 0]]))
 
     def evaluate(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> None:
         """One draw of the latents for each row."""
         mean, variance = rows.encoded
         latents = mean + variance.sqrt() * torch.randn_like(variance)
-        observed = data[rows.mask > 0]
+        observed = data[rows.mask[:, 0] > 0]
         density = emission.likelihood.distribution(emission.decoded(latents)).log_prob(observed)
         rows.log_likelihood = density.to(torch.float64).sum()
 
     def sample_before(self, name: str, rows: GaussianRows) -> Tensor:
-        scale = rows.latent_variance.sqrt().where(rows.mask[:, None] > 0, 1.0)
-        latents = pyro.sample(f"{name}.latents", dist.Normal(rows.mean, scale).to_event(1))
-        return (latents - rows.mean) * rows.mask[:, None]
+        return sample_gaussian(name, rows)
 
 
 class EncodedRows(GaussianRows):
     """Rows whose q(z) comes from an encoder; ``encoded`` keeps the observed rows' moments with gradients."""
 
-    def __init__(self, posterior: ViewPosterior, observed: Tensor, mean: Tensor, variance: Tensor) -> None:
+    def __init__(self, view: ViewSnapshot, observed: Tensor, mean: Tensor, variance: Tensor) -> None:
         self.encoded = (mean, variance)
         everywhere = mean.new_zeros(2, len(observed), mean.shape[1], dtype=torch.float64)
-        everywhere[0, observed] = mean.detach().to(torch.float64)
-        everywhere[1, observed] = variance.detach().to(torch.float64)
-        super().__init__(posterior, observed, everywhere[0], everywhere[1])
+        everywhere[0, observed[:, 0]] = mean.detach().to(torch.float64)
+        everywhere[1, observed[:, 0]] = variance.detach().to(torch.float64)
+        super().__init__(view, observed, everywhere[0], everywhere[1])
 
 
 @view_inference.register

@@ -1,7 +1,7 @@
 """What a kind of view must provide on the generative side."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +11,28 @@ from pyro_favae.models.declaration import Declaration
 from pyro_favae.models.priors import Gamma, WeightPrior
 
 
+class Moments(NamedTuple):
+    """Moments of the observed entries of each column of a view, float64, (D,)."""
+
+    mean: Tensor
+    variance: Tensor  # about the mean, divided by the count
+    largest: Tensor  # in absolute value
+    count: Tensor
+
+
 class Emission(nn.Module, ABC):
     """p(data | W g + b): owns what the generative side of one view learns by gradient or reads off data."""
 
+    needs_moments: ClassVar[bool] = False  # whether units are read off the data
+
     @abstractmethod
-    def sample(self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None) -> Tensor:
+    def sample(
+        self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None, observed: Tensor
+    ) -> Tensor:
         """Emit the view's Pyro sites inside the plate over rows.
 
         mean: W g + b, (rows, D). precision: τ, () or (D,). data: (rows, *event) observed, or None to draw.
+        observed: booleans (rows, 1), or (rows, D) where single entries are missing.
         """
 
     @abstractmethod
@@ -36,8 +50,12 @@ class Emission(nn.Module, ABC):
         """Data drawn given latents; the expectation for continuous data, whose pixel noise nobody wants."""
         return self.decode(latents)
 
-    def calibrate(self, data: Tensor) -> None:
-        """Set units from the observed rows, once, before learning starts. Most views have none."""
+    def filling(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        """What stands in for missing data, (rows, *event), given predictive means and standard deviations."""
+        return mean
+
+    def calibrate(self, moments: Moments) -> None:
+        """Set units from the moments of what is observed, once, before learning starts. Most views have none."""
         return
 
     @property
@@ -53,6 +71,7 @@ class View(Declaration, ABC):
     """
 
     binary: ClassVar[bool] = False  # whether the data are 0 or 1
+    missing_entries: ClassVar[bool] = False  # whether single entries of a row may be missing
 
     latent_dim: int
     weights: WeightPrior | None
@@ -82,7 +101,10 @@ class View(Declaration, ABC):
 
     @abstractmethod
     def check(self, name: str, data: Tensor) -> None:
-        """Raise :class:`DataError` where observed rows (rows, *event) hold values this view cannot mean."""
+        """Raise :class:`DataError` where observed rows (rows, *event) hold values this view cannot mean.
+
+        NaN marks missing entries where the view may have them.
+        """
 
     def as_float(self, data: Tensor) -> Tensor:
         """Data in the type that learning works in."""
@@ -90,8 +112,9 @@ class View(Declaration, ABC):
 
 
 class TableView(View):
-    """A view whose latents are its columns, declared by their number or their names."""
+    """A view whose latents are its columns, declared by their number or their names; NaN is a missing entry."""
 
+    missing_entries = True
     columns_field: ClassVar[str]  # the name of the field that declares them
 
     def __post_init__(self) -> None:
@@ -133,15 +156,18 @@ def names_of(features: int | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(i) for i in range(features)) if isinstance(features, int) else features
 
 
-def require_finite(name: str, data: Tensor) -> None:
-    """Raise :class:`DataError` if an observed row holds a NaN or an infinity."""
+def require_finite(name: str, data: Tensor, missing_entries: bool = False) -> None:
+    """Raise :class:`DataError` if an observed row holds an infinity, or a NaN where no entry may be missing."""
     if not data.is_floating_point():
         return
-    bad = ~torch.isfinite(data)
+    bad = torch.isinf(data) if missing_entries else ~torch.isfinite(data)
     if bad.any():
-        rows = int(bad.flatten(1).any(1).sum())
-        what = "infinite" if torch.isinf(data).any() else "NaN (in rows that are not wholly NaN)"
+        rows = int(bad.reshape(len(bad), -1).any(1).sum())
+        infinite = bool(torch.isinf(data).any())
+        what = "infinite" if infinite else "NaN (in rows that are not wholly NaN)"
+        hint = (
+            "" if infinite else "; a row wholly NaN lacks this view, but its single entries cannot be missing"
+        )
         raise DataError(
-            f"view {name!r}: {int(bad.sum())} {what} values in {rows} rows, expected finite numbers; "
-            "a row wholly NaN means that the row lacks this view, single missing entries are not supported"
+            f"view {name!r}: {int(bad.sum())} {what} values in {rows} rows, expected finite numbers{hint}"
         )

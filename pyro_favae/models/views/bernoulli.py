@@ -19,7 +19,7 @@ QUADRATURE_NODES = 32
 class Bernoulli(TableView):
     """x_nd ~ Bernoulli(σ(z_nd)), z_n ~ N(W g_n + b, 1/τ): data (rows, D) of 0 and 1, or booleans.
 
-    q(g, z) is kept exact given Jaakkola's bound. A row that lacks the view is a row of NaN.
+    q(z | g, W) is kept exact given Jaakkola's bound. NaN marks missing entries; a row of NaN lacks the view.
     FA-VAE paper, Section 2.1.1, Eqs. 11 and 12.
     """
 
@@ -34,8 +34,8 @@ class Bernoulli(TableView):
         return BernoulliEmission()
 
     def check(self, name: str, data: Tensor) -> None:
-        require_finite(name, data)
-        bad = (data != 0) & (data != 1)
+        require_finite(name, data, missing_entries=True)
+        bad = (data != 0) & (data != 1) & ~torch.isnan(data)
         if bad.any():
             example = data[bad][0].item()
             raise DataError(
@@ -48,9 +48,13 @@ class Bernoulli(TableView):
 class BernoulliEmission(Emission):
     """The logistic link."""
 
-    def sample(self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None) -> Tensor:
-        latents = pyro.sample(f"{view}.latents", dist.Normal(mean, precision**-0.5).to_event(1))
-        return pyro.sample(f"{view}.data", dist.Bernoulli(logits=latents).to_event(1), obs=data)
+    def sample(
+        self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None, observed: Tensor
+    ) -> Tensor:
+        prior = dist.Normal(mean, precision**-0.5).mask(observed)
+        latents = pyro.sample(f"{view}.latents", prior.to_event(1))
+        labels = dist.Bernoulli(logits=latents).mask(observed)
+        return pyro.sample(f"{view}.data", labels.to_event(1), obs=data)
 
     def decode(self, latents: Tensor) -> Tensor:
         return latents.sigmoid()

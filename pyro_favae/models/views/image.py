@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro import poutine
 from torch import Tensor, nn
 
 from pyro_favae.errors import DataError, SpecError
@@ -84,9 +85,12 @@ class DecoderEmission(Emission):
         self.decoder = decoder
         self.likelihood = likelihood
 
-    def sample(self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None) -> Tensor:
-        latents = pyro.sample(f"{view}.latents", dist.Normal(mean, precision**-0.5).to_event(1))
-        return self.sample_data(view, latents, data)
+    def sample(
+        self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None, observed: Tensor
+    ) -> Tensor:
+        with poutine.mask(mask=observed[:, 0]):
+            latents = pyro.sample(f"{view}.latents", dist.Normal(mean, precision**-0.5).to_event(1))
+            return self.sample_data(view, latents, data)
 
     def sample_data(self, view: str, latents: Tensor, data: Tensor | None) -> Tensor:
         """Emit ``{view}.data`` given the latents."""

@@ -1,0 +1,265 @@
+"""Whether the posterior can be trusted: coverage, recovery of known structure, restarts, and NUTS beside it.
+
+python benchmarks/bench_posterior.py coverage [--root DIR] [--draws 10]
+python benchmarks/bench_posterior.py structure [--draws 100] [--noise 0.5 1 2 4] [--rows 100 200 500]
+python benchmarks/bench_posterior.py restarts [--root DIR] [--starts 5]
+python benchmarks/bench_posterior.py nuts [--samples 2000]
+
+DIR holds the real data: multiview/mfeat_six_views.npz and omics/miniacc.npz; left out where absent.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.infer import MCMC, NUTS
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import norm
+
+import pyro_favae as fv
+
+LEVELS = (0.5, 0.8, 0.95)
+HIDDEN = 0.2
+SIZES = (60, 80, 40)
+#: which view has which of six true factors: two shared by all, two by a pair, two private
+PATTERN = np.array([[1, 1, 1], [1, 1, 1], [1, 1, 0], [0, 1, 1], [1, 0, 0], [0, 0, 1]], dtype=bool)
+FACTORS = 15  # 2.5 times the truth
+
+
+def simulated(rows: int, noise: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Views drawn from the model: unit weights, noise of given standard deviation."""
+    factors = rng.normal(size=(rows, len(PATTERN)))
+    return {
+        f"view {m}": factors @ (PATTERN[:, m, None] * rng.normal(size=(len(PATTERN), size)))
+        + noise * rng.normal(size=(rows, size))
+        for m, size in enumerate(SIZES)
+    }
+
+
+def real_data(root: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """mfeat's and miniacc's real-valued views."""
+    for name, path in (("mfeat", "multiview/mfeat_six_views.npz"), ("miniacc", "omics/miniacc.npz")):
+        if not (root / path).is_file():
+            print(f"{name}: no {root / path}, left out")
+            continue
+        with np.load(root / path, allow_pickle=True) as file:
+            yield name, {key: file[key] for key in file.files}
+
+
+def declared(data: dict[str, np.ndarray], n_factors: int) -> fv.FAVAE:
+    """Real views, noise of each feature."""
+    noise = fv.priors.Gamma(per_feature=True)
+    views = {
+        name: fv.views.Real(values.shape[1], standardise="feature", noise=noise)
+        for name, values in data.items()
+    }
+    return fv.FAVAE(views, n_factors)
+
+
+def hide(data: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The data with a share of each view's entries missing."""
+    return {
+        name: np.where(rng.random(values.shape) < HIDDEN, np.nan, values) for name, values in data.items()
+    }
+
+
+def covered(name: str, data: dict[str, np.ndarray], n_factors: int, seed: int) -> list[dict]:
+    """Share of hidden entries inside central predictive intervals, for each view."""
+    seen = hide(data, np.random.default_rng(seed))
+    fit = fv.fit(declared(data, n_factors), seen, tolerance=1e-6, seed=seed, progress=False)
+    records = []
+    for view, values in data.items():
+        prediction = fit.predict(view, given=seen)
+        hidden = np.isnan(seen[view]) & ~np.isnan(values)
+        error = np.abs(values - prediction.mean)[hidden] / prediction.sd[hidden]
+        inside = {f"{level:.0%}": (error < norm.ppf(0.5 + level / 2)).mean() for level in LEVELS}
+        explained = 1 - np.mean((values - prediction.mean)[hidden] ** 2) / values[hidden].var()
+        records.append({"data": name, "view": view, "entries": hidden.sum()} | inside | {"R²": explained})
+    return records
+
+
+def coverage(options: argparse.Namespace) -> pd.DataFrame:
+    """Coverage on data drawn from the model, over draws, and on real data."""
+    records = []
+    for draw in range(options.draws):
+        data = simulated(500, 1.0, np.random.default_rng(draw))
+        records += covered("simulated", data, FACTORS, draw)
+    for name, data in real_data(options.root):
+        records += covered(name, real_views(data), 20, 0)
+    return pd.DataFrame(records).groupby(["data", "view"], sort=False).mean()
+
+
+def real_views(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Tables of numbers: counts as logarithms, constant columns and classes left out."""
+    views = {}
+    for name, values in data.items():
+        if values.ndim < 2 or values.dtype.kind not in "fiu" or name == "Mutations":
+            continue
+        values = values.astype(float)
+        if np.nanmin(values) >= 0 and np.nanmax(values) > 1000:
+            values = np.log1p(values)
+        views[name] = values[:, np.nanstd(values, axis=0) > 0]
+    return views
+
+
+def recovered(fit: fv.Fit) -> bool:
+    """Whether the active factors' pattern over views is the true one, in any order."""
+    active = fit.active.to_numpy()
+    found = sorted(tuple(column) for column in active.T if column.any())
+    return found == sorted(tuple(row) for row in PATTERN)
+
+
+def structure(options: argparse.Namespace) -> pd.DataFrame:
+    """Share of draws whose pattern is recovered exactly, against noise and rows."""
+    records = []
+    for rows in options.rows:
+        for noise in options.noise:
+            exact = 0
+            for draw in range(options.draws):
+                data = simulated(rows, noise, np.random.default_rng(draw))
+                fit = fv.fit(declared(data, FACTORS), data, tolerance=1e-7, seed=draw, progress=False)
+                exact += recovered(fit)
+            records.append({"rows": rows, "noise": noise, "exact": exact, "draws": options.draws})
+            print(records[-1], flush=True)
+    return pd.DataFrame(records).pivot(index="rows", columns="noise", values="exact")
+
+
+def matched_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Absolute correlations of two fits' factors (rows, K), matched to make their sum largest."""
+    size = first.shape[1]
+    correlation = np.abs(np.corrcoef(first.T, second.T)[:size, size:])
+    return correlation[linear_sum_assignment(-correlation)]
+
+
+def active_means(fit: fv.Fit, data: dict[str, np.ndarray]) -> np.ndarray:
+    """Posterior means (rows, K) of the factors that some view uses."""
+    return fit.transform(data).mean[:, fit.active.any().to_numpy()]
+
+
+def restarts(options: argparse.Namespace) -> pd.DataFrame:
+    """Agreement of fits from random weights with the fit from principal components."""
+    sets = [("simulated", simulated(500, 1.0, np.random.default_rng(0)), FACTORS)]
+    sets += [(name, real_views(data), 15) for name, data in real_data(options.root)]
+    records = []
+    for name, data, n_factors in sets:
+        model = declared(data, n_factors)
+        reference = fv.fit(model, data, epochs=1000, tolerance=1e-8, seed=0, progress=False)
+        for seed in range(options.starts):
+            fit = fv.fit(model, data, epochs=1000, tolerance=1e-8, start="random", seed=seed, progress=False)
+            first, second = active_means(reference, data), active_means(fit, data)
+            worst = matched_correlation(first, second).min() if first.shape == second.shape else np.nan
+            records.append(
+                {"data": name, "seed": seed, "bound": fit.elbo - reference.elbo, "factors": second.shape[1]}
+                | {"smallest correlation": worst}
+            )
+            print(records[-1], flush=True)
+    return pd.DataFrame(records).groupby("data", sort=False).agg(["min", "max"])
+
+
+PROPER = {"weights": fv.priors.ARD(2.0, 2.0), "noise": fv.priors.Gamma(2.0, 2.0), "bias_precision": 1.0}
+SMALL = {"a": 4, "b": 3}
+
+
+def marginal_model(data: dict[str, torch.Tensor], n_factors: int) -> None:
+    """The same hierarchy with the factors integrated out: x_n ~ N(b, W Wᵀ + 1/τ) over both views together."""
+    weights, bias, variance = [], [], []
+    for name, values in data.items():
+        size = values.shape[1]
+        two = torch.tensor(2.0, dtype=torch.float64)
+        relevance = pyro.sample(f"{name}.relevance", dist.Gamma(two, two).expand([n_factors]).to_event(1))
+        prior = dist.Normal(0.0, relevance**-0.5).expand([size, n_factors]).to_event(2)
+        weights.append(pyro.sample(f"{name}.weights", prior))
+        zeros = torch.zeros(size, dtype=torch.float64)
+        bias.append(pyro.sample(f"{name}.bias", dist.Normal(zeros, 1.0).to_event(1)))
+        variance.append((1 / pyro.sample(f"{name}.noise_precision", dist.Gamma(two, two))).expand(size))
+    rows = dist.LowRankMultivariateNormal(torch.cat(bias), torch.cat(weights), torch.cat(variance))
+    with pyro.plate("rows", len(values)):
+        pyro.sample("data", rows, obs=torch.cat(list(data.values()), 1))
+
+
+def predicted(weights: dict, bias: dict, precision: dict, given: torch.Tensor) -> torch.Tensor:
+    """E[view b | view a] for each draw of the globals, (draws, rows, D_b)."""
+    scaled = weights["a"] * precision["a"][:, None, None]
+    inner = torch.eye(weights["a"].shape[-1], dtype=torch.float64) + weights["a"].mT @ scaled
+    factors = torch.linalg.solve(inner, scaled.mT @ (given - bias["a"][:, None]).mT).mT
+    return factors @ weights["b"].mT + bias["b"][:, None]
+
+
+def nuts(options: argparse.Namespace) -> pd.DataFrame:
+    """How far the variational posterior is from NUTS, in its standard deviations, and how much narrower."""
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(200, 2))
+    loadings = {name: rng.normal(size=(2, size)) for name, size in SMALL.items()}
+    whole = {
+        name: torch.as_tensor(factors @ loading + 0.7 * rng.normal(size=(200, loading.shape[1])))
+        for name, loading in loadings.items()
+    }
+    data, test = ({name: v[rows] for name, v in whole.items()} for rows in (slice(100), slice(100, None)))
+    views = {name: fv.views.Real(size, standardise="none") for name, size in SMALL.items()}
+    model = fv.FAVAE(views, 2, **PROPER)
+    fit = fv.fit(model, data, epochs=5000, tolerance=1e-12, seed=0, progress=False)
+    pyro.set_rng_seed(0)
+    sampler = MCMC(NUTS(marginal_model), num_samples=options.samples, warmup_steps=options.samples // 4)
+    sampler.run(data, 2)
+    exact = sampler.get_samples()
+    approximate = [fit_draw(fit) for _ in range(options.samples)]
+    ours = {name: torch.stack([draw[name] for draw in approximate]) for name in approximate[0]}
+    quantities = [identified(draws, test["a"]) for draws in (exact, ours)]
+    records = []
+    for name, reference in quantities[0].items():
+        other = quantities[1][name]
+        spread = reference.std(0)
+        away = ((other.mean(0) - reference.mean(0)).abs() / spread).max()
+        records.append(
+            {"quantity": name, "furthest, sd": float(away)}
+            | {"our sd / NUTS sd": float((other.std(0) / spread).mean())}
+        )
+    return pd.DataFrame(records).set_index("quantity")
+
+
+def fit_draw(fit: fv.Fit) -> dict[str, torch.Tensor]:
+    """One draw of the global sites from the variational posterior."""
+    trace = pyro.poutine.trace(fit.posterior.sample).get_trace()
+    sites = ("weights", "bias", "noise_precision")
+    return {f"{view}.{site}": trace.nodes[f"{view}.{site}"]["value"] for view in SMALL for site in sites}
+
+
+def identified(draws: dict[str, torch.Tensor], given: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What rotations and signs of the factors do not change, for each draw."""
+    weights, bias, precision = (
+        {view: draws[f"{view}.{site}"] for view in SMALL} for site in ("weights", "bias", "noise_precision")
+    )
+    stacked = torch.cat(list(weights.values()), 1)
+    return {
+        "noise precision": torch.stack(list(precision.values()), 1),
+        "W Wᵀ": stacked @ stacked.mT,
+        "bias": torch.cat(list(bias.values()), 1),
+        "E[b | a]": predicted(weights, bias, precision, given),
+    }
+
+
+WHAT = {"coverage": coverage, "structure": structure, "restarts": restarts, "nuts": nuts}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", nargs="?", choices=list(WHAT), default="coverage")
+    parser.add_argument("--root", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--noise", nargs="+", type=float, default=[0.5, 1.0, 2.0, 4.0])
+    parser.add_argument("--rows", nargs="+", type=int, default=[100, 200, 500])
+    parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--samples", type=int, default=2000)
+    options = parser.parse_args()
+    print(WHAT[options.what](options).round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()

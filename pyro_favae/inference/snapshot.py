@@ -1,0 +1,68 @@
+"""What rows need of the global posterior, computed once for a pass and good until the next global update."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from pyro_favae.inference.covariance import PatternCovariance
+from pyro_favae.inference.linear_algebra import inner_product_weights, pack, unpack
+from pyro_favae.inference.posterior import Posterior, ViewPosterior
+from pyro_favae.inference.updates import WeightsPosterior
+
+#: patterns with more entries than this are as good as never seen again, and not kept
+KEPT_PATTERN = 4096
+
+
+class ViewSnapshot:
+    """Expectations under one view's q(W, b) q(τ); w̃ = [w, b] has L = K + 1 entries."""
+
+    def __init__(self, posterior: ViewPosterior) -> None:
+        self.weights = WeightsPosterior(*(values.clone() for values in posterior.weights))
+        self.noise = posterior.noise.mean.expand(len(self.weights.mean))  # (D,)
+        self.scaled_weights = self.noise[:, None] * self.weights.weights  # τ W̄, (D, K)
+        self.second_moment = self.weights.weighted_second_moment(self.noise)  # Σ_d τ_d <w̃_d w̃_dᵀ>, (L, L)
+        self.covariance = self.weights.weighted_covariance(self.noise)  # Σ_d τ_d Cov(w̃_d), (L, L)
+
+    @cached_property
+    def feature_moments(self) -> Tensor:
+        """<w̃_d w̃_dᵀ> of each feature, packed, (D, L (L + 1) / 2)."""
+        mean = self.weights.mean
+        return pack(mean[:, :, None] * mean[:, None, :] + self.weights.covariance)
+
+    @cached_property
+    def weights_bias(self) -> Tensor:
+        """τ_d <w_d b_d> of each feature, (D, K)."""
+        mean, covariance = self.weights
+        return self.noise[:, None] * (mean[:, :-1] * mean[:, -1:] + covariance[:, :-1, -1])
+
+    def weighted(self, precision: Tensor) -> Tensor:
+        """Σ_d precision_nd <w̃_d w̃_dᵀ> for precisions (rows, D): (rows, L, L)."""
+        return unpack(precision @ self.feature_moments, self.weights.mean.shape[1])
+
+    def squares(self, moments: Tensor) -> Tensor:
+        """<(w̃_dᵀ g̃_n)²> for packed moments <g̃_n g̃_nᵀ> (rows, L (L + 1) / 2): (rows, D)."""
+        weights = inner_product_weights(self.weights.mean.shape[1], moments)
+        return moments @ (self.feature_moments * weights).mT
+
+
+class Snapshot:
+    """Expectations under q of everything that the rows share."""
+
+    def __init__(self, posterior: Posterior) -> None:
+        self.views = {view.name: ViewSnapshot(view) for view in posterior.views}
+        self.component_means = posterior.factors.component_means.clone()  # (C, K)
+        self.log_weights = posterior.factors.log_weights.clone()  # (C,)
+        self.patterns: dict[tuple, PatternCovariance] = {}
+
+    def covariance(self, key: tuple, patterns: Tensor, precision) -> PatternCovariance:
+        """Covariances of the factors for missing-data patterns, (P, width), remembered where they are small.
+
+        key: which views the patterns are of. precision: returns their precisions (P, K, K) if they are new.
+        """
+        if patterns.numel() > KEPT_PATTERN:
+            return PatternCovariance.of(precision())
+        key = (*key, patterns.to(torch.uint8).cpu().numpy().tobytes())
+        if key not in self.patterns:
+            self.patterns[key] = PatternCovariance.of(precision())
+        return self.patterns[key]

@@ -1,0 +1,30 @@
+"""Inference of embeddings: q(z) is given."""
+
+from torch import Tensor
+
+from pyro_favae.inference.snapshot import ViewSnapshot
+from pyro_favae.inference.views.base import ViewInference, view_inference
+from pyro_favae.inference.views.gaussian import GaussianRows, sample_gaussian
+from pyro_favae.inference.views.real import log_jacobian
+from pyro_favae.models.views import Frozen
+from pyro_favae.models.views.frozen import FrozenEmission
+
+
+class FrozenInference(ViewInference):
+    """q(z) = N(mean, diag variance) as data; a point, with the Jacobian of its units, where there is no variance."""
+
+    def rows(
+        self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: FrozenEmission
+    ) -> GaussianRows:
+        mean, variance = emission.encode(data)
+        if variance is None:
+            return GaussianRows(view, observed, mean, log_likelihood=log_jacobian(emission.unit, observed))
+        return GaussianRows(view, observed, mean, variance)
+
+    def sample_before(self, name: str, rows: GaussianRows) -> Tensor | None:
+        return None if rows.latent_variance is None else sample_gaussian(name, rows)
+
+
+@view_inference.register
+def _(view: Frozen) -> FrozenInference:
+    return FrozenInference()
