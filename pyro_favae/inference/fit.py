@@ -121,6 +121,8 @@ class Run:
 
     def _extrapolated_sweep(self, extrapolation: NoiseExtrapolation) -> Statistics:
         """A sweep from extrapolated noise, or from what the noise was where that would lower the bound."""
+        if not extrapolation.views:
+            return self._swept()
         before = deepcopy(self.posterior.state_dict())
         moved = extrapolation.extrapolate()
         statistics = extrapolation.watch(self._swept)
