@@ -36,7 +36,7 @@ class ViewPosterior(nn.Module):
         self.noise_prior_declared = model.noise_of(name)
         d, size = model.views[name].latent_dim, model.n_factors + 1
         precisions = d if self.noise_prior_declared.per_feature else 1
-        self.relevance = weight_prior_posterior(model.weights_of(name), model.n_factors)
+        self.relevance = weight_prior_posterior(model.weights_of(name), d, model.n_factors)
         self.register_buffer("weights_mean", torch.zeros(d, size, dtype=torch.float64))
         covariance = 1e-3 * torch.eye(size, dtype=torch.float64).expand(precisions, size, size).clone()
         self.register_buffer("weights_covariance", covariance)
@@ -65,13 +65,21 @@ class ViewPosterior(nn.Module):
         """Σ_d <w_dk²>, (K,)."""
         return self.weights.second_moment.diagonal()[:-1]
 
+    @property
+    def rotated_moment(self) -> Tensor:
+        """Σ_d γ_d <w_d w_dᵀ> with the prior's feature precision γ, (K, K): what a rotation's gain depends on."""
+        precision = self.relevance.feature_precision
+        if precision is None:
+            precision = self.weights_mean.new_ones(1)
+        return self.weights.weighted_second_moment(precision)[:-1, :-1]
+
     def update(self, statistics: ViewStatistics) -> None:
         """Closed-form coordinate updates; none lowers the bound."""
         if not statistics.n.any():
             return
         for _ in range(INNER_UPDATES):
             self.update_weights(statistics)
-            self.relevance.update(self.squares, self.n_features)
+            self.relevance.update(self.weights.squares)
             self.update_noise(statistics)
 
     def update_weights(self, statistics: ViewStatistics) -> None:
@@ -100,7 +108,7 @@ class ViewPosterior(nn.Module):
         bias = self.weights.second_moment[-1, -1]
         log_nu = math.log(self.bias_precision)
         bias_density = 0.5 * (self.n_features * (log_nu - LOG_2PI) - self.bias_precision * bias)
-        weights = self.relevance.elbo(self.squares, self.n_features) + bias_density
+        weights = self.relevance.elbo(self.weights.squares) + bias_density
         return {
             f"{self.name}.likelihood": expected_log_likelihood(statistics, self.weights),
             f"{self.name}.latents": expected_log_latents(statistics, self.weights, self.noise)
@@ -115,7 +123,7 @@ class ViewPosterior(nn.Module):
         self.weights_mean.copy_(self.weights_mean @ inverse)
         covariance = inverse.mT @ self.weights_covariance @ inverse
         self.weights_covariance.copy_((covariance + covariance.mT) / 2)
-        self.relevance.update(self.squares, self.n_features)
+        self.relevance.update(self.weights.squares)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Take on a saved covariance's size: whether features share theirs depends on the data."""

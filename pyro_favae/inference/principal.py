@@ -57,7 +57,7 @@ def _place(view: ViewPosterior, weights: Tensor, bias: Tensor, variance: Tensor)
     view.noise_shape.fill_(1.0)
     noise = noise.clamp_min(LEAST_NOISE * variance.mean())
     view.noise_rate.copy_(noise.where(noise > 0, 1.0))  # constant data have no scale
-    view.relevance.update(view.squares, view.n_features)
+    view.relevance.update(view.weights.squares)
 
 
 def _latents(rows: Sequence[GaussianRows]) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,8 @@
 
 For any invertible R, g → R (g − c), W → W R⁻¹, b → b + W c changes no likelihood, only priors and entropies, and
 these through K×K statistics alone. With S = Σ <v vᵀ> over the n vectors of unit precision (the factors), and
-T_m = Σ_d <w_d w_dᵀ> over the D_m features of view m, the bound is up to a constant
+T_m = Σ_d γ_d <w_d w_dᵀ> over the D_m features of view m, γ_d 1 unless the prior has a precision for each feature, the
+bound is up to a constant
 
     F(R) = (n − Σ_m D_m) log |det R| − ½ tr(R S Rᵀ) + Σ_m f_m(diag(R⁻ᵀ T_m R⁻¹)),
 
@@ -39,11 +40,12 @@ def rotate(posterior: Posterior, statistics: Statistics) -> Rotation:
     The relevances must be at their optimum, as they are after an update. With a weight prior that is not
     invariant in form, the factors are centred but not rotated.
     """
-    seconds = [view.weights.second_moment for view in posterior.views]
-    centring, gain = _centring(posterior, statistics, seconds)
+    centring, gain = _centring(posterior, statistics)
     posterior.factors.transform(centring)
     quadratic = posterior.factors.rotation(statistics.factors.rotated(centring))
-    matrix, rotation_gain = Objective(posterior, quadratic, seconds).best_rotation()
+    matrix, rotation_gain = Objective(
+        posterior, quadratic, [view.rotated_moment for view in posterior.views]
+    ).best_rotation()
     rotation = torch.eye(len(centring)).to(centring)
     rotation[:-1, :-1] = torch.as_tensor(matrix)
     posterior.factors.transform(rotation)
@@ -53,11 +55,12 @@ def rotate(posterior: Posterior, statistics: Statistics) -> Rotation:
     return Rotation(statistics.rotated(change), gain + rotation_gain)
 
 
-def _centring(posterior: Posterior, statistics: Statistics, seconds: list[Tensor]) -> tuple[Tensor, float]:
+def _centring(posterior: Posterior, statistics: Statistics) -> tuple[Tensor, float]:
     """The shift c that maximises the bound exactly; subtracting the plain mean can lower it."""
     count, linear = posterior.factors.centring(statistics.factors)
     curvature = count * torch.eye(len(linear)).to(linear)
-    for view, second in zip(posterior.views, seconds, strict=True):
+    for view in posterior.views:
+        second = view.weights.second_moment
         curvature = curvature + view.bias_precision * second[:-1, :-1]
         linear = linear - view.bias_precision * second[:-1, -1]
     shift = torch.linalg.solve(curvature, linear)
@@ -83,7 +86,7 @@ class Objective:
         self.views, self.count = posterior.views, quadratic.count
         self.surplus = quadratic.count - sum(view.n_features for view in posterior.views)
         self.scatter = quadratic.scatter.cpu().numpy()
-        self.seconds = torch.stack(seconds)[:, :-1, :-1].cpu().numpy()
+        self.seconds = torch.stack(seconds).cpu().numpy()
         self.device = quadratic.scatter.device
         self.eye = np.eye(len(self.scatter))
 

@@ -28,6 +28,11 @@ class GammaPosterior(NamedTuple):
         return self.shape / self.rate
 
     @property
+    def squares(self) -> Tensor:
+        """<w_dk²>, bias excluded, (D, K)."""
+        return (self.mean.square() + self.variance)[:, :-1]
+
+    @property
     def variance(self) -> Tensor:
         return self.shape / self.rate.square()
 
@@ -60,6 +65,11 @@ class WeightsPosterior(NamedTuple):
     def bias(self) -> Tensor:
         """Posterior mean of b, (D,)."""
         return self.mean[:, -1]
+
+    @property
+    def squares(self) -> Tensor:
+        """<w_dk²>, bias excluded, (D, K)."""
+        return (self.mean.square() + self.variance)[:, :-1]
 
     @property
     def variance(self) -> Tensor:

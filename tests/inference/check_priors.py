@@ -15,14 +15,16 @@ FEATURES, FACTORS = 7, 4
 def check_weight_prior(prior: WeightPrior) -> None:
     """Check the inference half of a declared prior against its generative half and its own bound."""
     generator = torch.Generator().manual_seed(0)
-    posterior = weight_prior_posterior(prior, FACTORS)
-    squares = FEATURES * torch.rand(FACTORS, generator=generator, dtype=torch.float64) + 0.1
-    check_update_is_the_optimum(posterior, squares, generator)
-    check_rotated_elbo(prior, posterior, squares, generator)
+    posterior = weight_prior_posterior(prior, FEATURES, FACTORS)
+    second = torch.rand(FEATURES, FACTORS, generator=generator, dtype=torch.float64) + 0.1
+    check_updates_rise(posterior, second)
+    check_update_is_the_optimum(posterior, second, generator)
+    check_precision(posterior, second)
+    check_rotated_elbo(posterior, second, generator)
     check_sites(prior, posterior)
 
 
-def bound(posterior: WeightPriorPosterior, squares: Tensor, buffers: dict[str, Tensor]) -> Tensor:
+def bound(posterior: WeightPriorPosterior, second: Tensor, buffers: dict[str, Tensor]) -> Tensor:
     """The posterior's share of the bound with some of its buffers replaced."""
 
     class Share(torch.nn.Module):
@@ -31,55 +33,81 @@ def bound(posterior: WeightPriorPosterior, squares: Tensor, buffers: dict[str, T
             self.inner = posterior
 
         def forward(self) -> Tensor:
-            return self.inner.elbo(squares, FEATURES)
+            return self.inner.elbo(second)
 
     return torch.func.functional_call(Share(), {f"inner.{k}": v for k, v in buffers.items()}, ())
 
 
-def check_update_is_the_optimum(posterior, squares: Tensor, generator: torch.Generator) -> None:
-    """No gradient in any buffer of q after the update, and no neighbour higher."""
-    posterior.update(squares, FEATURES)
-    assert posterior.precision.shape == (FACTORS,)
-    assert (posterior.precision > 0).all()
+def check_updates_rise(posterior: WeightPriorPosterior, second: Tensor) -> None:
+    """No update lowers the bound, until there is nothing to gain; the precision is positive throughout."""
+    posterior.update(second)
+    values = [posterior.elbo(second)]
+    for _ in range(300):
+        posterior.update(second)
+        values.append(posterior.elbo(second))
+        assert posterior.precision.shape in ((FACTORS,), (FEATURES, FACTORS))
+        assert (posterior.precision > 0).all()
+    assert torch.isfinite(values[-1])
+    assert (torch.stack(values).diff() >= -1e-12 * values[-1].abs()).all()
+
+
+def check_update_is_the_optimum(posterior, second: Tensor, generator: torch.Generator) -> None:
+    """No gradient in any buffer of q where updates have converged, and no neighbour higher."""
     state = {name: value.clone() for name, value in posterior.state_dict().items()}
-    best = bound(posterior, squares, state)
-    assert torch.isfinite(best)
+    if not state:
+        return
+    best = bound(posterior, second, state)
 
     def gradients(values: dict[str, Tensor]) -> list[Tensor]:
         leaves = {name: value.clone().requires_grad_() for name, value in values.items()}
-        return torch.autograd.grad(bound(posterior, squares, leaves), list(leaves.values()))
+        return torch.autograd.grad(bound(posterior, second, leaves), list(leaves.values()))
 
-    for name in state:
-        near = {**state, name: state[name] * 1.1}
-        position = list(state).index(name)
+    for position, name in enumerate(state):
+        near = {**state, name: moved(name, state[name], torch.full_like(state[name], 0.1))}
         zero, nearby = gradients(state)[position], gradients(near)[position]
         assert zero.abs().max() <= 1e-9 * nearby.abs().max(), name
     for size in (1e-3, 1e-2, 0.1, 0.5):
         for _ in range(10):
             near = {
-                name: value * (size * torch.randn(value.shape, generator=generator).to(value)).exp()
+                name: moved(name, value, size * torch.randn(value.shape, generator=generator).to(value))
                 for name, value in state.items()
             }
-            assert bound(posterior, squares, near) <= best + 1e-10 * best.abs()
-    posterior.update(squares, FEATURES)
-    for name, value in posterior.state_dict().items():
-        torch.testing.assert_close(value, state[name], rtol=1e-12, atol=0.0)
+            assert bound(posterior, second, near) <= best + 1e-10 * best.abs()
 
 
-def check_rotated_elbo(prior, posterior, squares: Tensor, generator: torch.Generator) -> None:
-    """Its differences are those of the bound after an update, and it can be differentiated."""
+def moved(name: str, value: Tensor, step: Tensor) -> Tensor:
+    """A neighbour: of a probability on the scale of logits, of everything else on that of logarithms."""
+    return (value.logit() + step).sigmoid() if name == "probability" else value * step.exp()
+
+
+def check_precision(posterior: WeightPriorPosterior, second: Tensor) -> None:
+    """What the bound loses to <w²> is half the precision that the weights are updated with."""
+    leaf = second.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(posterior.elbo(leaf), leaf)
+    expected = -0.5 * posterior.precision.expand(FEATURES, FACTORS)
+    torch.testing.assert_close(slope, expected, rtol=1e-10, atol=0.0)
+
+
+def check_rotated_elbo(posterior, second: Tensor, generator: torch.Generator) -> None:
+    """Its differences are those of the bound after an update, or less where features have precisions too."""
+    weights = posterior.feature_precision
+    weights = torch.ones(FEATURES, dtype=torch.float64) if weights is None else weights.clone()
+    squares = weights @ second
     if posterior.rotated_elbo(squares, FEATURES) is None:
         return
-
-    def after_update(values: Tensor) -> Tensor:
-        posterior.update(values, FEATURES)
-        return posterior.elbo(values, FEATURES)
-
+    state = {name: value.clone() for name, value in posterior.state_dict().items()}
+    here = posterior.elbo(second)
     for _ in range(5):
-        other = squares * (torch.rand(FACTORS, generator=generator, dtype=torch.float64) + 0.5)
-        difference = after_update(other) - after_update(squares)
-        predicted = posterior.rotated_elbo(other, FEATURES) - posterior.rotated_elbo(squares, FEATURES)
-        torch.testing.assert_close(predicted, difference, rtol=1e-9, atol=1e-9)
+        scale = torch.rand(FACTORS, generator=generator, dtype=torch.float64) + 0.5
+        predicted = posterior.rotated_elbo(scale * squares, FEATURES)
+        predicted = predicted - posterior.rotated_elbo(squares, FEATURES)
+        posterior.update(scale * second)
+        difference = posterior.elbo(scale * second) - here
+        posterior.load_state_dict(state)
+        if posterior.feature_precision is None:
+            torch.testing.assert_close(predicted, difference, rtol=1e-9, atol=1e-9)
+        else:
+            assert predicted <= difference + 1e-9 * difference.abs()
     leaf = squares.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(posterior.rotated_elbo(leaf, FEATURES), leaf)
     assert torch.isfinite(gradient).all()

@@ -5,7 +5,17 @@ import inspect
 import pytest
 
 from pyro_favae.inference.priors import factor_posterior, weight_prior_posterior
-from pyro_favae.models.priors import ARD, FactorPrior, Mixture, StandardNormal, WeightPrior
+from pyro_favae.models.priors import (
+    ARD,
+    FactorPrior,
+    FeatureARD,
+    Horseshoe,
+    Mixture,
+    Normal,
+    SpikeSlab,
+    StandardNormal,
+    WeightPrior,
+)
 from tests.inference.check_priors import check_weight_prior
 
 
@@ -25,7 +35,17 @@ def test_weight_prior(kind):
     check_weight_prior(kind())
 
 
-@pytest.mark.parametrize("prior", [ARD(2.0, 2.0), ARD(0.5, 3.0)], ids=str)
+OTHER_SETTINGS = [
+    ARD(2.0, 2.0),
+    ARD(0.5, 3.0),
+    FeatureARD(2.0, 1.0, feature_shape=3.0, feature_rate=0.5),
+    Horseshoe(scale=0.1, slab=1.0),
+    Normal(precision=3.0),
+    SpikeSlab(2.0, 1.0, on=1.0, off=4.0, spike=0.1),
+]
+
+
+@pytest.mark.parametrize("prior", OTHER_SETTINGS, ids=str)
 def test_weight_prior_with_other_settings(prior):
     check_weight_prior(prior)
 
@@ -47,6 +67,6 @@ def test_a_prior_without_inference_says_so():
         pass
 
     with pytest.raises(NotImplementedError, match="Unknown"):
-        weight_prior_posterior(Unknown(), 2)
+        weight_prior_posterior(Unknown(), 2, 2)
     with pytest.raises(NotImplementedError, match="Unknown"):
         factor_posterior(Unknown(), 2)

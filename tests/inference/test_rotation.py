@@ -29,7 +29,7 @@ def updated(name: str, sweeps: int = 3, n: int = 25, seed: int = 0) -> Problem:
     p = problem(name, n=n, seed=seed)
     p.sweep(sweeps)
     for view in p.posterior.views:
-        view.relevance.update(view.squares, view.n_features)
+        view.relevance.update(view.weights.squares)
     return p
 
 
@@ -180,7 +180,7 @@ def test_centring_is_the_best_shift(name, monkeypatch):
     with torch.no_grad():
         for view in p.posterior.views:  # far from centred, where b's prior matters
             view.weights_mean[:, -1] += view.weights_mean[:, :-1] @ torch.tensor([3.0, -2.0, 1.0]).double()
-            view.relevance.update(view.squares, view.n_features)
+            view.relevance.update(view.weights.squares)
     sums = p.infer(100, 1e-6).statistics()
     before = p.bound(sums)
     rotation = rotate(p.posterior, sums)
@@ -218,7 +218,7 @@ def random_objective(
         return torch.as_tensor(sample.T @ sample + 0.1 * np.diag(scale**2))
 
     model = FAVAE({f"v{i}": Real(d) for i, d in enumerate(features)}, k, weights=ARD(0.5, 0.3))
-    seconds = [torch.block_diag(moment(d), torch.ones(1, 1).double()) for d in features]
+    seconds = [moment(d) for d in features]
     return Objective(Posterior(model), Quadratic(count, moment(int(count))), seconds)
 
 
@@ -379,12 +379,12 @@ class SpikyRowPosterior(WeightPriorPosterior):
     def precision(self) -> Tensor:
         return self._precision
 
-    def update(self, squares: Tensor, n_features: int) -> None:
+    def update(self, second: Tensor) -> None:
         return
 
-    def elbo(self, squares: Tensor, n_features: int) -> Tensor:
+    def elbo(self, second: Tensor) -> Tensor:
         logs = self._precision.log() - torch.tensor(2 * torch.pi).double().log()
-        return 0.5 * (n_features * logs - self._precision * squares).sum()
+        return 0.5 * (logs - self._precision * second).sum()
 
     def rotated_elbo(self, squares: Tensor, n_features: int) -> None:
         return None
@@ -395,7 +395,9 @@ class SpikyRowPosterior(WeightPriorPosterior):
 
 @pytest.fixture
 def spiky():
-    weight_prior_posterior.register(SpikyRow, lambda prior, n_factors: SpikyRowPosterior(prior, n_factors))
+    weight_prior_posterior.register(
+        SpikyRow, lambda prior, n_features, n_factors: SpikyRowPosterior(prior, n_factors)
+    )
     p = problem("real", n=25)
     views = {
         name: Real(view.latent_dim, weights=SpikyRow() if i == 1 else None)

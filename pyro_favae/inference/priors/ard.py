@@ -34,14 +34,14 @@ class ARDPosterior(WeightPriorPosterior):
     def precision(self) -> Tensor:
         return self.q.mean
 
-    def update(self, squares: Tensor, n_features: int) -> None:
-        q = update_gamma(self.prior, n_features, squares)
+    def update(self, second: Tensor) -> None:
+        q = update_gamma(self.prior, len(second), second.sum(0))
         self.shape.copy_(q.shape)
         self.rate.copy_(q.rate)
 
-    def elbo(self, squares: Tensor, n_features: int) -> Tensor:
+    def elbo(self, second: Tensor) -> Tensor:
         q = self.q
-        density = 0.5 * (n_features * (q.mean_log - LOG_2PI) - q.mean * squares).sum()
+        density = 0.5 * (len(second) * (q.mean_log - LOG_2PI) - q.mean * second.sum(0)).sum()
         return density - gamma_divergence(q, self.prior)
 
     def rotated_elbo(self, squares: Tensor, n_features: int) -> Tensor:
@@ -53,5 +53,5 @@ class ARDPosterior(WeightPriorPosterior):
 
 
 @weight_prior_posterior.register
-def _(prior: ARD, n_factors: int) -> ARDPosterior:
+def _(prior: ARD, n_features: int, n_factors: int) -> ARDPosterior:
     return ARDPosterior(prior, n_factors)

@@ -11,26 +11,31 @@ from pyro_favae.models.priors import FactorPrior, WeightPrior
 
 
 class WeightPriorPosterior(nn.Module, ABC):
-    """q of what stands above one view's weights. ``squares`` is Σ_d <w_dk²>, (K,)."""
+    """q of what stands above one view's weights. ``second`` is <w_dk²>, (D, K)."""
 
     @property
     @abstractmethod
     def precision(self) -> Tensor:
-        """Expected prior precision of the weights of each factor, (K,)."""
+        """Expected prior precision of the weights, (K,) or (D, K)."""
+
+    @property
+    def feature_precision(self) -> Tensor | None:
+        """The factor of the precision that belongs to a feature, (D,), whatever the factors; None for 1."""
+        return None
 
     @abstractmethod
-    def update(self, squares: Tensor, n_features: int) -> None:
+    def update(self, second: Tensor) -> None:
         """Set q to its optimum given q(W)."""
 
     @abstractmethod
-    def elbo(self, squares: Tensor, n_features: int) -> Tensor:
+    def elbo(self, second: Tensor) -> Tensor:
         """E log p(W | ·) + E log p(·) − E log q(·), in nats."""
 
     @abstractmethod
     def rotated_elbo(self, squares: Tensor, n_features: int) -> Tensor | None:
         """What :meth:`elbo` would be after :meth:`update`, up to a constant; None if W must not be rotated.
 
-        Differentiable in ``squares``.
+        squares: Σ_d <w_dk²> weighted by the feature precision, (K,). Differentiable in them.
         """
 
     @abstractmethod
@@ -92,7 +97,7 @@ class FactorPosterior(nn.Module, ABC):
 
 
 @singledispatch
-def weight_prior_posterior(prior: WeightPrior, n_factors: int) -> WeightPriorPosterior:
+def weight_prior_posterior(prior: WeightPrior, n_features: int, n_factors: int) -> WeightPriorPosterior:
     """Return the inference half of a declared weight prior."""
     raise NotImplementedError(f"no inference for the weight prior {type(prior).__name__}")
 

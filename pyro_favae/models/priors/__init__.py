@@ -2,8 +2,23 @@
 
 from pyro_favae.models.priors.ard import ARD
 from pyro_favae.models.priors.base import FactorPrior, WeightPrior
+from pyro_favae.models.priors.feature_ard import FeatureARD
 from pyro_favae.models.priors.gamma import Gamma
+from pyro_favae.models.priors.horseshoe import Horseshoe
 from pyro_favae.models.priors.mixture import Mixture
+from pyro_favae.models.priors.normal import Normal
+from pyro_favae.models.priors.spike_slab import SpikeSlab
 from pyro_favae.models.priors.standard_normal import StandardNormal
 
-__all__ = ["ARD", "FactorPrior", "Gamma", "Mixture", "StandardNormal", "WeightPrior"]
+__all__ = [
+    "ARD",
+    "FactorPrior",
+    "FeatureARD",
+    "Gamma",
+    "Horseshoe",
+    "Mixture",
+    "Normal",
+    "SpikeSlab",
+    "StandardNormal",
+    "WeightPrior",
+]

@@ -1,0 +1,38 @@
+"""Weights of one fixed scale: nothing stands above them."""
+
+import torch
+from torch import Tensor
+
+from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
+from pyro_favae.inference.updates import LOG_2PI
+from pyro_favae.models.priors import Normal
+
+
+class NormalPosterior(WeightPriorPosterior):
+    """E log N(w_dk | 0, 1/precision)."""
+
+    def __init__(self, prior: Normal, n_factors: int) -> None:
+        super().__init__()
+        full = torch.full((n_factors,), prior.precision, dtype=torch.float64)
+        self.register_buffer("_precision", full, persistent=False)
+
+    @property
+    def precision(self) -> Tensor:
+        return self._precision
+
+    def update(self, second: Tensor) -> None:
+        return
+
+    def elbo(self, second: Tensor) -> Tensor:
+        return 0.5 * (self._precision.log() - LOG_2PI - self._precision * second).sum()
+
+    def rotated_elbo(self, squares: Tensor, n_features: int) -> Tensor:
+        return -0.5 * (self._precision * squares).sum()
+
+    def sample(self, view: str) -> None:
+        return
+
+
+@weight_prior_posterior.register
+def _(prior: Normal, n_features: int, n_factors: int) -> NormalPosterior:
+    return NormalPosterior(prior, n_factors)

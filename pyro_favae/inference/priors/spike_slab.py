@@ -1,0 +1,86 @@
+"""q of the slabs' precisions, of the shares of weights that are on, and of which are."""
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+from torch.distributions import kl_divergence
+from torch.special import digamma, entr
+
+from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
+from pyro_favae.inference.updates import LOG_2PI, GammaPosterior, gamma_divergence, update_gamma
+from pyro_favae.models.priors import SpikeSlab
+
+ROUNDS = 5  # of updates of switches, shares and precisions given each other
+
+
+class SpikeSlabPosterior(WeightPriorPosterior):
+    """q(s_dk) q(α_k) q(θ_k), with w_dk | s_dk ~ N(0, 1/α_k) where on and N(0, spike²/α_k) where off.
+
+    logit q(s = 1) = E log θ − E log(1 − θ) − log(1/spike) + ½ <α><w²>(1/spike² − 1).
+    """
+
+    def __init__(self, prior: SpikeSlab, n_features: int, n_factors: int) -> None:
+        super().__init__()
+        self.prior = prior
+        for name in ("shape", "rate", "on", "off"):
+            self.register_buffer(name, torch.ones(n_factors, dtype=torch.float64))
+        half = torch.full((n_features, n_factors), 0.5, dtype=torch.float64)
+        self.register_buffer("probability", half)
+
+    @property
+    def slab(self) -> GammaPosterior:
+        """q(α), (K,)."""
+        return GammaPosterior(self.shape, self.rate)
+
+    @property
+    def precision(self) -> Tensor:
+        return self._tightness * self.slab.mean
+
+    @property
+    def _tightness(self) -> Tensor:
+        """Expected precision of a weight as a multiple of its slab's, (D, K)."""
+        return self.probability + (1 - self.probability) * self.prior.spike**-2
+
+    def update(self, second: Tensor) -> None:
+        for _ in range(ROUNDS):
+            logs = digamma(self.on) - digamma(self.off) + torch.tensor(self.prior.spike).log()
+            evidence = 0.5 * self.slab.mean * second * (self.prior.spike**-2 - 1)
+            self.probability.copy_((logs + evidence).sigmoid())
+            self.on.copy_(self.prior.on + self.probability.sum(0))
+            self.off.copy_(self.prior.off + (1 - self.probability).sum(0))
+            q = update_gamma(self._slab_prior, len(second), (self._tightness * second).sum(0))
+            self.shape.copy_(q.shape)
+            self.rate.copy_(q.rate)
+
+    def elbo(self, second: Tensor) -> Tensor:
+        off = 1 - self.probability
+        scale = self.slab.mean_log - 2 * off * torch.tensor(self.prior.spike).log()
+        density = 0.5 * (scale - LOG_2PI - self.precision * second).sum()
+        total = digamma(self.on + self.off)
+        switches = self.probability * (digamma(self.on) - total) + off * (digamma(self.off) - total)
+        entropy = (entr(self.probability) + entr(off)).sum()
+        share = kl_divergence(dist.Beta(self.on, self.off), dist.Beta(*self._share_prior)).sum()
+        return density + switches.sum() + entropy - share - gamma_divergence(self.slab, self._slab_prior)
+
+    def rotated_elbo(self, squares: Tensor, n_features: int) -> None:
+        """None: which weights are on depends on the axes."""
+        return
+
+    @property
+    def _slab_prior(self) -> GammaPosterior:
+        return GammaPosterior(self.rate.new_tensor(self.prior.shape), self.rate.new_tensor(self.prior.rate))
+
+    @property
+    def _share_prior(self) -> tuple[Tensor, Tensor]:
+        return torch.full_like(self.on, self.prior.on), torch.full_like(self.off, self.prior.off)
+
+    def sample(self, view: str) -> None:
+        with pyro.plate(f"{view}.factors", len(self.rate), dim=-1):
+            pyro.sample(f"{view}.relevance", dist.Gamma(*self.slab))
+            pyro.sample(f"{view}.inclusion", dist.Beta(self.on, self.off))
+
+
+@weight_prior_posterior.register
+def _(prior: SpikeSlab, n_features: int, n_factors: int) -> SpikeSlabPosterior:
+    return SpikeSlabPosterior(prior, n_features, n_factors)
