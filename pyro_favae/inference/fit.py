@@ -25,7 +25,7 @@ from pyro_favae.inference.views.gaussian import GaussianRows
 START_SWEEPS = 3  # closed-form sweeps before networks are trained or components placed
 SETTLING_SWEEPS = 3  # closed-form sweeps after the networks have stopped
 UPDATES_A_PASS = 4  # global updates in a pass that also trains networks
-CHUNK_BYTES = 2**21  # of closed-form views: what a processor's cache holds between two products
+CHUNK_BYTES = 2**23  # of closed-form views: what a processor's cache holds between two products
 STOCHASTIC_FORGETTING = 0.7  # the t-th minibatch weighs t^-0.7, and at least its share of the rows
 ROTATION_STEPS = 10  # minibatches between rotations where no network is trained
 PATIENCE = 10  # passes over which a stochastic bound's gain is judged

@@ -87,7 +87,7 @@ class ViewPosterior(nn.Module):
         q = update_weights(statistics, self.relevance.precision, self.bias_precision, self.noise.mean)
         self.weights_mean.copy_(q.mean)
         if len(q.covariance) > len(self.weights_covariance):
-            self.weights_covariance = q.covariance
+            self.weights_covariance = q.covariance.contiguous()
         else:
             self.weights_covariance.copy_(q.covariance)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 
 from pyro_favae.data import given_views, known_views
@@ -11,6 +12,7 @@ from pyro_favae.errors import SpecError
 from pyro_favae.plots.mosaic import images as draw_images
 from pyro_favae.results import Fit
 
+CPU = torch.device("cpu")
 LONG_NAME = 5  # letters of an attribute beyond which its setting takes two lines
 
 
@@ -66,10 +68,9 @@ def edits(
     changes = (
         [{name: value} for name, value in settings.items()] if isinstance(settings, Mapping) else settings
     )
-    original = given_views(fit.declaration, {view: images})
-    original = original.views[view].as_float(original.data[view]).numpy()
+    original, _ = given_views(fit.declaration, {view: images}).views[view].batch(slice(None), CPU)
     columns = [
-        original,
+        original.numpy(),
         fit.reconstruct(view, images),
         *(fit.edit(view, images, change) for change in changes),
     ]
@@ -112,11 +113,9 @@ def generated(
 
 def _attributes_on(fit: Fit, given: Mapping[str, Any]) -> list[str] | None:
     """What is set in each row of the only view given, if it is binary."""
-    rows = given_views(fit.declaration, given)
-    if len(rows.views) > 1 or not all(view.binary for view in rows.views.values()):
+    views = list(given_views(fit.declaration, given).views.values())
+    if len(views) > 1 or not views[0].view.binary:
         return None
-    ((name, view),) = rows.views.items()
-    values = rows.data[name].numpy()
-    return [
-        ", ".join(f for f, on in zip(view.feature_names, row, strict=True) if on) or "none" for row in values
-    ]
+    values, observed = views[0].batch(slice(None), CPU)
+    on, names = (values * observed).numpy(), views[0].view.feature_names
+    return [", ".join(f for f, here in zip(names, row, strict=True) if here) or "none" for row in on]

@@ -151,7 +151,8 @@ class Fit:
     def impute(self, data: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The data with missing rows and entries filled by their predictive mean, (rows, *event) by view.
 
-        Given all that is observed of a row: a missing entry of a table profits from the row's other entries.
+        Given all that is observed of a row: a missing entry of a table profits from the row's other entries. A
+        missing class becomes the most probable one; embeddings with variances get the predictive variance too.
         """
         return predictive.impute(self.guide, prepare(self.declaration, data))
 

@@ -62,8 +62,8 @@ class GaussianRows(ViewRows):
         return self.mean
 
     def statistics(self, rows: Rows) -> ViewStatistics:
-        zg = torch.cat([self.mean.mT @ rows.factors, self.mean.sum(0)[:, None]], 1)
-        zz = self.mean.square().sum(0)
+        zg = self.mean.mT @ torch.cat([rows.factors, rows.factors.new_ones(len(self.mean), 1)], 1)
+        zz = torch.linalg.vector_norm(self.mean, dim=0).square()
         entropy = self.mean.new_zeros(())
         if self._variance is not None:
             zg[:, :-1] += self._latents_with_factors(rows)

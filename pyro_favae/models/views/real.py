@@ -92,4 +92,4 @@ class RealEmission(Emission):
 
     def encode(self, data: Tensor) -> Tensor:
         """The latents that data (rows, D) are."""
-        return (data - self.location).div_(self.scale)
+        return (data - self.location).mul_(1 / self.scale)
