@@ -5,8 +5,11 @@ from sklearn.cluster import kmeans_plusplus
 from torch import Tensor
 
 from pyro_favae.data.dataset import Dataset
+from pyro_favae.errors import DataError
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.models.views.base import Moments
 
+LEAST_SPREAD = 1e-7  # of the largest value: its square is what double precision can tell from 1
 SEEDING_ROWS = 5_000  # enough to choose components from
 SEEDING_JITTER = 0.1  # posterior standard deviations, so that identical rows can seed several components
 
@@ -17,7 +20,23 @@ def calibrate(guide: FAVAEGuide, dataset: Dataset, chunk: int, device: torch.dev
     for name in dataset.views:
         emission = guide.model.emission(name)
         if emission.needs_moments:
-            emission.calibrate(dataset.moments(name, chunk, device))
+            moments = dataset.moments(name, chunk, device)
+            emission.calibrate(moments)
+            if guide.declaration.views[name].standardise == "none":
+                require_digits(name, moments)
+
+
+def require_digits(name: str, moments: Moments) -> None:
+    """Raise :class:`DataError` where the sums of squares of data as they are would lose a feature's spread."""
+    spread = moments.variance.sqrt()
+    spread = spread[spread > torch.finfo(spread.dtype).eps * moments.largest]  # others are constant
+    largest = moments.largest.max()
+    if len(spread) and spread.min() < LEAST_SPREAD * largest:
+        raise DataError(
+            f"view {name!r}: a feature varies by {spread.min().item():.3g} where values go up to "
+            f"{largest.item():.3g}; their squares do not fit in double precision together: declare the view with "
+            "standardise='feature'"
+        )
 
 
 @torch.no_grad()

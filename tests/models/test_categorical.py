@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from pyro import poutine
 
 from pyro_favae.errors import DataError, SpecError
+from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.models.views import Categorical
 from pyro_favae.models.views.categorical import QUADRATURE_POINTS
 
@@ -93,6 +95,18 @@ def test_draws_repeat_with_a_generator():
     emission = Categorical(4).emission()
     first, again = (emission.draw(mean, torch.Generator().manual_seed(1)) for _ in range(2))
     assert torch.equal(first, again)
+
+
+def test_the_model_gives_classes_the_softmaxs_probability():
+    """And rows without a class none."""
+    observed = torch.tensor([[True], [False], [True]])
+    model = FAVAEModel(FAVAE({"x": Categorical(4)}, 2), 3)
+    trace = poutine.trace(model).get_trace({"x": torch.tensor([3, 0, 1])}, {"x": observed[:, 0]})
+    trace.compute_log_prob()
+    logits, found = trace.nodes["x.latents"]["value"], trace.nodes["x.data"]["log_prob"]
+    expected = logits.log_softmax(-1)[[0, 1, 2], [3, 0, 1]] * observed[:, 0]
+    torch.testing.assert_close(found, expected)
+    assert model(rows=3)["x"].shape == (3,)
 
 
 def test_the_most_probable_class_stands_in_for_a_missing_one():

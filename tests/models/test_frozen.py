@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from pyro import poutine
 
 from pyro_favae.data import prepare
 from pyro_favae.errors import DataError, SpecError
-from pyro_favae.models.favae import FAVAE
+from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.models.views import Frozen, Real
 
 N, D = 300, 3
@@ -76,6 +77,22 @@ def test_a_mean_with_its_variance_stands_in_for_a_missing_row():
     mean, deviation = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]])
     assert Frozen(2, variances=True).emission().filling(mean, deviation).tolist() == [[1, 2, 9, 16]]
     assert Frozen(2).emission().filling(mean, deviation).tolist() == [[1, 2]]
+
+
+def test_in_the_model_latents_with_variances_are_unobserved():
+    """Their prior is W g + b and the noise; what the view emits is in the encoder's units."""
+    model = FAVAEModel(FAVAE({"x": Frozen(2, variances=True)}, 1), 3)
+    model.emission("x").units.scale.fill_(10.0)
+    noise = torch.tensor(4.0).double()
+    given = poutine.condition(model, {"x.noise_precision": noise, "x.relevance": torch.ones(1).double()})
+    observed = torch.tensor([True, False, True])
+    trace = poutine.trace(given).get_trace(observed={"x": observed}, rows=3)
+    trace.compute_log_prob()
+    values = {name: site.get("value") for name, site in trace.nodes.items()}
+    mean = values["factors"] @ values["x.weights"].T + values["x.bias"]
+    density = torch.distributions.Normal(mean, 0.5).log_prob(values["x.latents"]).sum(1)
+    torch.testing.assert_close(trace.nodes["x.latents"]["log_prob"], density * observed)
+    torch.testing.assert_close(values["_RETURN"]["x"], 10 * values["x.latents"])
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0])

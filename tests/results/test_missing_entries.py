@@ -69,6 +69,19 @@ def test_a_missing_embedding_comes_with_its_variance(gappy):
     assert np.isfinite(again.mean).all()
 
 
+def test_a_missing_image_is_what_its_attributes_lead_to_expect(digits):
+    """Its mean over draws, since a decoder's has no formula; images that are there stay."""
+    images = digits.images.astype(np.float32).copy()
+    images[:30] = np.nan
+    data = {"digit": images, "attributes": digits.attributes}
+    filled = digits.fit.impute(data)["digit"]
+    np.testing.assert_array_equal(filled[30:], images[30:])
+    predicted = digits.fit.predict("digit", {"attributes": digits.attributes[:30]}, n_draws=200, seed=0)
+    standard_error = predicted.draws.std(0) * np.sqrt(1 / 200 + 1 / 64)
+    assert (np.abs(filled[:30] - predicted.draws.mean(0)) < 6 * standard_error + 1e-3).all()
+    np.testing.assert_allclose(predicted.sd, predicted.draws.std(0), atol=0.15)
+
+
 def test_a_partly_observed_row_is_conditioned_on_by_its_observed_entries():
     """Against the textbook's formula, with the weights' uncertainty, in a model of one view."""
     rng = np.random.default_rng(1)
