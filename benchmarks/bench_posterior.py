@@ -193,13 +193,13 @@ def predicted(weights: dict, bias: dict, precision: dict, given: torch.Tensor) -
 def nuts(options: argparse.Namespace) -> pd.DataFrame:
     """How far the variational posterior is from NUTS, in its standard deviations, and how much narrower."""
     rng = np.random.default_rng(0)
-    factors = rng.normal(size=(300, 2))
+    factors = rng.normal(size=(200, 2))
     loadings = {name: rng.normal(size=(2, size)) for name, size in SMALL.items()}
     whole = {
-        name: torch.as_tensor(factors @ loading + 0.7 * rng.normal(size=(300, loading.shape[1])))
+        name: torch.as_tensor(factors @ loading + 0.7 * rng.normal(size=(200, loading.shape[1])))
         for name, loading in loadings.items()
     }
-    data, test = ({name: v[rows] for name, v in whole.items()} for rows in (slice(200), slice(200, None)))
+    data, test = ({name: v[rows] for name, v in whole.items()} for rows in (slice(100), slice(100, None)))
     views = {name: fv.views.Real(size, standardise="none") for name, size in SMALL.items()}
     model = fv.FAVAE(views, 2, **PROPER)
     fit = fv.fit(model, data, epochs=5000, tolerance=1e-12, seed=0, progress=False)

@@ -9,7 +9,16 @@ from pyro_favae.errors import SpecError
 from pyro_favae.models import likelihoods, views
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
-from pyro_favae.models.priors import ARD, Gamma, Mixture, StandardNormal
+from pyro_favae.models.priors import (
+    ARD,
+    FeatureARD,
+    Gamma,
+    Horseshoe,
+    Mixture,
+    Normal,
+    SpikeSlab,
+    StandardNormal,
+)
 
 MODEL = FAVAE(
     {
@@ -31,6 +40,10 @@ DECLARATIONS = [
     MODEL,
     *MODEL.views.values(),
     ARD(),
+    FeatureARD(2.0, 1.0, feature_shape=3.0),
+    Normal(precision=3.0),
+    SpikeSlab(spike=0.1),
+    Horseshoe(scale=0.1, slab=1.0),
     Gamma(2.0, 3.0),
     Mixture(),
     StandardNormal(),
