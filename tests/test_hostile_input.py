@@ -159,17 +159,12 @@ def test_what_cannot_be_told_in_double_precision_is_refused(case):
     assert "view 'x'" in message
 
 
-REFUSED = "inference/start.py takes the rounding of a constant's mean, or an encoder's variances, for spread"
-
-
-@pytest.mark.xfail(reason=REFUSED)
 def test_constant_columns_that_are_left_as_they_are():
     data = {"x": np.repeat(simulated(100)["x"], 50, 0)}  # many rows, whose mean is rounded
     data["x"][:, 1] = 0.1
     assert_sound(fit({"x": Real(4, standardise="none")}, data), data)
 
 
-@pytest.mark.xfail(reason=REFUSED)
 def test_nearly_certain_embeddings_that_are_left_as_they_are():
     variance = 1e-9 * np.random.default_rng(0).gamma(2.0, size=(N, 4))
     data = {"embedding": np.hstack([DATA["x"], variance])}

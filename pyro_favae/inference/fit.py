@@ -148,7 +148,7 @@ class Run:
 
     def _batch_statistics(self, batch: Batch, snapshot: Snapshot, start: bool) -> Statistics:
         views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
-        for name in set(batch.data) & set(self.encoded):
+        for name in [name for name in self.encoded if name in batch.data]:
             self.guide.inference(name).evaluate(
                 views[name], batch.data[name], self.guide.model.emission(name)
             )

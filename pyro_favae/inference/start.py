@@ -8,6 +8,7 @@ from pyro_favae.data.dataset import Dataset
 from pyro_favae.errors import DataError
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.models.views.base import Moments
+from pyro_favae.models.views.real import ROUNDING
 
 LEAST_SPREAD = 1e-7  # of the largest value: its square is what double precision can tell from 1
 SEEDING_ROWS = 5_000  # enough to choose components from
@@ -23,13 +24,15 @@ def calibrate(guide: FAVAEGuide, dataset: Dataset, chunk: int, device: torch.dev
             moments = dataset.moments(name, chunk, device)
             emission.calibrate(moments)
             if guide.declaration.views[name].standardise == "none":
-                require_digits(name, moments)
+                size = guide.declaration.views[name].latent_dim  # further columns are variances
+                require_digits(name, Moments(*(part[:size] for part in moments)))
 
 
 def require_digits(name: str, moments: Moments) -> None:
     """Raise :class:`DataError` where the sums of squares of data as they are would lose a feature's spread."""
     spread = moments.variance.sqrt()
-    spread = spread[spread > torch.finfo(spread.dtype).eps * moments.largest]  # others are constant
+    rounding = ROUNDING * torch.finfo(spread.dtype).eps * moments.largest
+    spread = spread[spread > rounding]  # others are constant
     largest = moments.largest.max()
     if len(spread) and spread.min() < LEAST_SPREAD * largest:
         raise DataError(
