@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from pyro_favae.data.moments import merged, moments_of
 from pyro_favae.data.source import Source
 from pyro_favae.models.views import View
 from pyro_favae.models.views.base import Moments
@@ -74,27 +76,8 @@ class Dataset:
 
     def moments(self, name: str, size: int, device: torch.device) -> Moments:
         """Moments of a view's observed entries, ``size`` rows at a time, without loss of digits to a large mean."""
-        total = None
-        for batch in self.in_order(size, device, [name]):
-            part = _moments(batch.data[name].to(torch.float64), batch.observed[name])
-            total = part if total is None else _merged(total, part)
-        return total
-
-
-def _moments(values: Tensor, observed: Tensor) -> Moments:
-    """Moments of values (rows, D), zero where they are not observed."""
-    count = observed.sum(0).to(torch.float64).expand(values.shape[1])
-    mean = values.sum(0) / count.clamp_min(1)
-    deviation = (values - mean) * observed
-    variance = deviation.square().sum(0) / count.clamp_min(1)
-    return Moments(mean, variance, values.abs().amax(0), count)
-
-
-def _merged(first: Moments, second: Moments) -> Moments:
-    """Chan, Golub and LeVeque's update of means and variances."""
-    count = first.count + second.count
-    share = second.count / count.clamp_min(1)
-    gap = second.mean - first.mean
-    variance = first.variance * (1 - share) + second.variance * share + share * (1 - share) * gap.square()
-    largest = torch.maximum(first.largest, second.largest)
-    return Moments(first.mean + share * gap, variance, largest, count)
+        batches = self.in_order(size, device, [name])
+        return reduce(
+            merged,
+            (moments_of(batch.data[name].to(torch.float64), batch.observed[name]) for batch in batches),
+        )

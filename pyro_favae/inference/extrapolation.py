@@ -50,6 +50,5 @@ def _secant(earlier: Tensor, earlier_end: Tensor, start: Tensor, end: Tensor) ->
     step = end - start
     slope = (step - (earlier_end - earlier)) / (start - earlier)
     target = torch.where(slope < 0, -step / slope, step)
-    ahead = torch.where(target * step > 0, target - step, 0.0)
-    ahead = torch.where(ahead * step > 0, ahead, 0.0)
+    ahead = torch.where((target - step) * step > 0, target - step, 0.0)
     return ahead.nan_to_num(0.0).clamp(-LARGEST_STEP, LARGEST_STEP)

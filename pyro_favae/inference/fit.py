@@ -148,10 +148,8 @@ class Run:
 
     def _batch_statistics(self, batch: Batch, snapshot: Snapshot, start: bool) -> Statistics:
         views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
-        for name in [name for name in self.encoded if name in batch.data]:
-            self.guide.inference(name).evaluate(
-                views[name], batch.data[name], self.guide.model.emission(name)
-            )
+        for name, rows in views.items():
+            self.guide.inference(name).evaluate(rows, batch.data[name], self.guide.model.emission(name))
         rows = self.guide.infer(views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE)
         return rows.statistics()
 
@@ -170,7 +168,7 @@ class Run:
         if self.closed_form:
             views = [self.posterior.view(name) for name in self.closed_form]
             if self.settings.start == "pca":
-                start_from_components(views, self._stand_ins, self.generator)
+                start_from_components(views, self._stand_ins, len(self.dataset), self.generator)
             set_start_noise(self.guide)
             if self.encoded or self.guide.declaration.factors.n_components > 1:
                 for _ in range(START_SWEEPS):

@@ -54,7 +54,7 @@ class ViewPosterior(nn.Module):
     @property
     def noise_prior(self) -> GammaPosterior:
         prior = self.noise_prior_declared
-        return GammaPosterior(self.noise_rate.new_tensor(prior.shape), self.noise_rate.new_tensor(prior.rate))
+        return GammaPosterior.constant(prior.shape, prior.rate, self.noise_rate)
 
     @property
     def n_features(self) -> int:
@@ -98,9 +98,7 @@ class ViewPosterior(nn.Module):
             count, squares = statistics.n.expand(len(residuals)).sum(), residuals.sum(0, keepdim=True)
         else:
             count, squares = statistics.n, residuals
-        q = update_gamma(self.noise_prior, count, squares)
-        self.noise_shape.copy_(q.shape)
-        self.noise_rate.copy_(q.rate)
+        self.noise.copy_(update_gamma(self.noise_prior, count, squares))
 
     def elbo(self, statistics: ViewStatistics) -> dict[str, Tensor]:
         """The view's named terms of the bound, in nats."""

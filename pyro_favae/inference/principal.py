@@ -4,10 +4,12 @@ Tipping and Bishop (1999), found by subspace iteration from sums over batches, s
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
 
+from pyro_favae.data.moments import merged, moments_of
 from pyro_favae.inference.posterior import ViewPosterior
 from pyro_favae.inference.views.gaussian import GaussianRows
 
@@ -19,28 +21,28 @@ Batches = Callable[[], Iterable[Sequence[GaussianRows]]]
 
 @torch.no_grad()
 def start_from_components(
-    views: Sequence[ViewPosterior], batches: Batches, generator: torch.Generator
+    views: Sequence[ViewPosterior], batches: Batches, n_rows: int, generator: torch.Generator
 ) -> None:
     """Set q(W, b), q(α) and q(τ) of views from those components of their latents that stand out of noise.
 
     The weights of other factors stay as they are, small and random: components of noise would be factors that fit
-    it, and that learning is slow to let go.
-    batches: returns the views' rows a batch at a time, as Gaussians; what is missing counts as the view's mean. Each
-    view is scaled to the same variance a feature first.
+    it, and that learning is slow to let go. batches: returns the views' rows a batch at a time, ``n_rows`` in all,
+    as Gaussians; what is missing counts as the view's mean. Each view is scaled to the same variance a feature first.
     """
     sizes = [view.n_features for view in views]
-    count, mean, variance = _moments(batches)
+    moments = reduce(merged, (moments_of(*_latents(rows)) for rows in batches()))
+    mean, variance = moments.mean, moments.variance
     scale = torch.cat([part.mean().sqrt().expand_as(part) for part in variance.split(sizes)])
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
     factors = views[0].weights_mean.shape[1] - 1
     image = torch.randn(len(mean), min(factors, len(mean)), generator=generator, dtype=torch.float64).to(mean)
     for _ in range(SUBSPACE_PASSES):
         basis = torch.linalg.qr(image).Q
-        image = _covariance_times(batches(), mean, scale, basis) / count
+        image = _covariance_times(batches(), mean, scale, basis) / n_rows
     values, vectors = torch.linalg.eigh(basis.mT @ image)
     rest = (variance / scale.square()).sum() - values.sum()
     noise = (rest / max(1, len(mean) - len(values))).clamp_min(LEAST_NOISE)
-    edge = noise * (1 + (len(mean) / count) ** 0.5) ** 2  # Marchenko and Pastur's, of noise alone
+    edge = noise * (1 + (len(mean) / n_rows) ** 0.5) ** 2  # Marchenko and Pastur's, of noise alone
     signal = values > edge
     weights = (basis @ vectors)[:, signal] * (values - noise)[signal].sqrt() * scale[:, None]
     for view, part, centre, spread in zip(
@@ -66,20 +68,6 @@ def _latents(rows: Sequence[GaussianRows]) -> tuple[Tensor, Tensor]:
         torch.cat([view.mean for view in rows], 1),
         torch.cat([view.mask.expand_as(view.mean) for view in rows], 1),
     )
-
-
-def _moments(batches: Batches) -> tuple[float, Tensor, Tensor]:
-    """Rows, and the mean and variance of what is observed of each feature, (ΣD,); two passes lose no digits."""
-    n, count, total = 0, 0.0, 0.0
-    for rows in batches():
-        latents, mask = _latents(rows)
-        n, count, total = n + len(latents), count + mask.sum(0), total + latents.sum(0)
-    mean = total / count.clamp_min(1)
-    squares = 0.0
-    for rows in batches():
-        latents, mask = _latents(rows)
-        squares = squares + ((latents - mean) * mask).square().sum(0)
-    return n, mean, squares / count.clamp_min(1)
 
 
 def _covariance_times(

@@ -203,9 +203,6 @@ def _patterns(views: Sequence[ViewRows], n: int, device: torch.device) -> tuple[
     masks = [view.pattern for view in views if view.pattern is not None]
     if not masks:
         return torch.ones(1, 0, device=device), torch.zeros(n, dtype=torch.long, device=device)
-    if all(view.everywhere for view in views if view.pattern is not None):
-        first = torch.cat([mask[:1] for mask in masks], 1)
-        return first, torch.zeros(n, dtype=torch.long, device=device)
     return group_patterns(torch.cat(masks, 1))
 
 

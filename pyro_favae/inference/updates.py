@@ -23,14 +23,19 @@ class GammaPosterior(NamedTuple):
     shape: Tensor
     rate: Tensor
 
+    @classmethod
+    def constant(cls, shape: float, rate: float, like: Tensor) -> "GammaPosterior":
+        """One Gamma for all elements, as a prior is; of the type and on the device of ``like``."""
+        return cls(like.new_tensor(shape), like.new_tensor(rate))
+
+    def copy_(self, other: "GammaPosterior") -> None:
+        """Take on another's values in place."""
+        self.shape.copy_(other.shape)
+        self.rate.copy_(other.rate)
+
     @property
     def mean(self) -> Tensor:
         return self.shape / self.rate
-
-    @property
-    def squares(self) -> Tensor:
-        """<w_dk²>, bias excluded, (D, K)."""
-        return (self.mean.square() + self.variance)[:, :-1]
 
     @property
     def variance(self) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyro_favae.data import Dataset, given_views
+from pyro_favae.data import Batch, Dataset, given_views
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.posterior import ViewPosterior
 from pyro_favae.inference.rows import Rows
@@ -42,11 +42,16 @@ def device_of(guide: FAVAEGuide) -> torch.device:
 
 def inferred(guide: FAVAEGuide, dataset: Dataset) -> Iterator[Rows]:
     """q of the rows of a data set, a chunk at a time."""
+    for _, rows in inferred_batches(guide, dataset):
+        yield rows
+
+
+def inferred_batches(guide: FAVAEGuide, dataset: Dataset) -> Iterator[tuple[Batch, Rows]]:
+    """The same beside the data that they are of."""
     snapshot = guide.snapshot()
     for batch in dataset.in_order(CHUNK, device_of(guide)):
-        yield guide.infer(
-            guide.view_rows(batch.data, batch.observed, snapshot=snapshot), batch.n, snapshot=snapshot
-        )
+        views = guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
+        yield batch, guide.infer(views, batch.n, snapshot=snapshot)
 
 
 def rows_given(guide: FAVAEGuide, given: Mapping[str, Any] | None, n: int = 1) -> Iterator[Rows]:
@@ -196,12 +201,8 @@ def _moments_by_draws(
 @torch.no_grad()
 def impute(guide: FAVAEGuide, dataset: Dataset) -> dict[str, np.ndarray]:
     """The data with what is missing filled by its predictive mean given the rest of its row."""
-    device, parts = device_of(guide), {name: [] for name in dataset.views}
-    generator, snapshot = generator_for(guide, 0), guide.snapshot()
-    for batch in dataset.in_order(CHUNK, device):
-        rows = guide.infer(
-            guide.view_rows(batch.data, batch.observed, snapshot=snapshot), batch.n, snapshot=snapshot
-        )
+    parts, generator = {name: [] for name in dataset.views}, generator_for(guide, 0)
+    for batch, rows in inferred_batches(guide, dataset):
         for name, values in batch.data.items():
             observed = batch.observed[name]
             if not observed.all():

@@ -35,9 +35,7 @@ class ARDPosterior(WeightPriorPosterior):
         return self.q.mean
 
     def update(self, second: Tensor) -> None:
-        q = update_gamma(self.prior, len(second), second.sum(0))
-        self.shape.copy_(q.shape)
-        self.rate.copy_(q.rate)
+        self.q.copy_(update_gamma(self.prior, len(second), second.sum(0)))
 
     def elbo(self, second: Tensor) -> Tensor:
         q = self.q

@@ -43,12 +43,8 @@ class FeatureARDPosterior(WeightPriorPosterior):
     def update(self, second: Tensor) -> None:
         n_features, n_factors = second.shape
         for _ in range(ROUNDS):
-            features = update_gamma(self._feature_prior, n_factors, second @ self.factors.mean)
-            self.feature_shape.copy_(features.shape)
-            self.feature_rate.copy_(features.rate)
-            factors = update_gamma(self._factor_prior, n_features, self.features.mean @ second)
-            self.factor_shape.copy_(factors.shape)
-            self.factor_rate.copy_(factors.rate)
+            self.features.copy_(update_gamma(self._feature_prior, n_factors, second @ self.factors.mean))
+            self.factors.copy_(update_gamma(self._factor_prior, n_features, self.features.mean @ second))
             self._share_scale()
 
     def _share_scale(self) -> None:
@@ -73,14 +69,11 @@ class FeatureARDPosterior(WeightPriorPosterior):
 
     @property
     def _factor_prior(self) -> GammaPosterior:
-        like = self.factor_rate
-        return GammaPosterior(like.new_tensor(self.prior.shape), like.new_tensor(self.prior.rate))
+        return GammaPosterior.constant(self.prior.shape, self.prior.rate, self.factor_rate)
 
     @property
     def _feature_prior(self) -> GammaPosterior:
-        like = self.feature_rate
-        shape, rate = self.prior.feature_shape, self.prior.feature_rate
-        return GammaPosterior(like.new_tensor(shape), like.new_tensor(rate))
+        return GammaPosterior.constant(self.prior.feature_shape, self.prior.feature_rate, self.feature_rate)
 
     def sample(self, view: str) -> None:
         with pyro.plate(f"{view}.factors", len(self.factor_rate), dim=-1):

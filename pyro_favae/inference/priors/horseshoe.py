@@ -51,14 +51,10 @@ class HorseshoePosterior(WeightPriorPosterior):
     def update(self, second: Tensor) -> None:
         for _ in range(ROUNDS):
             self.local_rate_rate.copy_(1 + self.local.mean)
-            local = update_gamma(self._given(self.local_rates), 1, self.factors.mean * second)
-            self.local_shape.copy_(local.shape)
-            self.local_rate.copy_(local.rate)
+            self.local.copy_(update_gamma(self._given(self.local_rates), 1, self.factors.mean * second))
             self.factor_rate_rate.copy_(self.prior.scale**-2 + self.factors.mean)
             squares = (self.local.mean * second).sum(0)
-            factors = update_gamma(self._given(self.factor_rates), len(second), squares)
-            self.factor_shape.copy_(factors.shape)
-            self.factor_rate.copy_(factors.rate)
+            self.factors.copy_(update_gamma(self._given(self.factor_rates), len(second), squares))
 
     def _given(self, rates: GammaPosterior) -> GammaPosterior:
         """The prior Gamma(½, rate) at the expected rate."""

@@ -49,9 +49,7 @@ class SpikeSlabPosterior(WeightPriorPosterior):
             self.probability.copy_((logs + evidence).sigmoid())
             self.on.copy_(self.prior.on + self.probability.sum(0))
             self.off.copy_(self.prior.off + (1 - self.probability).sum(0))
-            q = update_gamma(self._slab_prior, len(second), (self._tightness * second).sum(0))
-            self.shape.copy_(q.shape)
-            self.rate.copy_(q.rate)
+            self.slab.copy_(update_gamma(self._slab_prior, len(second), (self._tightness * second).sum(0)))
 
     def elbo(self, second: Tensor) -> Tensor:
         off = 1 - self.probability
@@ -69,7 +67,7 @@ class SpikeSlabPosterior(WeightPriorPosterior):
 
     @property
     def _slab_prior(self) -> GammaPosterior:
-        return GammaPosterior(self.rate.new_tensor(self.prior.shape), self.rate.new_tensor(self.prior.rate))
+        return GammaPosterior.constant(self.prior.shape, self.prior.rate, self.rate)
 
     @property
     def _share_prior(self) -> tuple[Tensor, Tensor]:

@@ -4,11 +4,9 @@ import torch
 from torch import Tensor
 
 from pyro_favae.inference.bounds import jaakkola_curvature
-from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import view_inference
-from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.inference.views.logistic import LogisticInference, LogisticRows
-from pyro_favae.models.views import Bernoulli, Emission
+from pyro_favae.models.views import Bernoulli
 
 
 class BernoulliRows(LogisticRows):
@@ -28,11 +26,7 @@ class BernoulliRows(LogisticRows):
 class BernoulliInference(LogisticInference):
     """q(z | g, W) of logits of binary attributes."""
 
-    def rows(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> BernoulliRows:
-        return BernoulliRows(view, observed, data)
-
-    def start(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> GaussianRows:
-        return self.stand_in(data, observed, view)
+    bounded = BernoulliRows
 
 
 @view_inference.register

@@ -4,11 +4,10 @@ import torch
 from torch import Tensor
 
 from pyro_favae.inference.bounds import bouchard_shift, jaakkola_curvature
-from pyro_favae.inference.rows import ViewRows
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import view_inference
 from pyro_favae.inference.views.logistic import LogisticInference, LogisticRows
-from pyro_favae.models.views import Categorical, Emission
+from pyro_favae.models.views import Categorical
 
 
 class CategoricalRows(LogisticRows):
@@ -37,14 +36,11 @@ class CategoricalRows(LogisticRows):
 class CategoricalInference(LogisticInference):
     """q(z | g, W) of the classes' logits."""
 
-    def rows(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> CategoricalRows:
-        return CategoricalRows(view, observed, self._one_hot(data, view))
+    bounded = CategoricalRows
 
-    def start(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> ViewRows:
-        return self.stand_in(self._one_hot(data, view), observed, view)
-
-    def _one_hot(self, codes: Tensor, view: ViewSnapshot) -> Tensor:
-        return torch.nn.functional.one_hot(codes.long(), len(view.weights.mean)).to(torch.float64)
+    def labels(self, data: Tensor, view: ViewSnapshot) -> Tensor:
+        """One-hot codes."""
+        return torch.nn.functional.one_hot(data.long(), len(view.weights.mean)).to(torch.float64)
 
 
 @view_inference.register

@@ -19,6 +19,7 @@ from pyro_favae.inference.statistics import ViewStatistics
 from pyro_favae.inference.updates import LOG_2PI
 from pyro_favae.inference.views.base import ViewInference
 from pyro_favae.inference.views.gaussian import GaussianRows
+from pyro_favae.models.views import Emission
 
 LARGEST_RATIO = 0.4  # of successive steps of ξ, as far as they are believed
 #: logits of the Gaussian stand-in that such a view starts from
@@ -64,14 +65,18 @@ class LogisticRows(ViewRows, ABC):
         return self.answer @ self.view.scaled_weights - self._precision[:, :-1, -1]
 
     def latent_means(self, rows: Rows) -> Tensor:
-        return self.latent_mean(rows.factors @ self.view.weights.weights.mT + self.view.weights.bias)
+        return self.latent_mean(self._prior_mean(rows))
+
+    def _prior_mean(self, rows: Rows) -> Tensor:
+        """<w̃ᵀ g̃>, (rows, D)."""
+        return rows.factors @ self.view.weights.weights.mT + self.view.weights.bias
 
     def latent_mean(self, prior: Tensor) -> Tensor:
         """E[z | g, W] where w̃ᵀ g̃ is ``prior``, (rows, D)."""
         return self.answer + self.view.noise * prior / self.total_precision
 
     def refine(self, rows: Rows) -> float:
-        prior = rows.factors @ self.view.weights.weights.mT + self.view.weights.bias
+        prior = self._prior_mean(rows)
         spread = self.view.squares(rows.moments) - prior.square()
         follow = self.view.noise / self.total_precision
         before = self.xi
@@ -118,10 +123,17 @@ class LogisticInference(ViewInference, ABC):
 
     creeping_noise = True
     start_precision = 10.0
+    bounded: type[LogisticRows]  # rows under the view's own bound
 
-    def stand_in(self, data: Tensor, observed: Tensor, view: ViewSnapshot) -> GaussianRows:
-        """Rows of labels (rows, D), 0 or 1, read as logits."""
-        return GaussianRows(view, observed, START_LOGIT * (2 * data - 1))
+    def labels(self, data: Tensor, view: ViewSnapshot) -> Tensor:
+        """The data as zeros and ones, (rows, D)."""
+        return data
+
+    def rows(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> LogisticRows:
+        return self.bounded(view, observed, self.labels(data, view))
+
+    def start(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> GaussianRows:
+        return GaussianRows(view, observed, START_LOGIT * (2 * self.labels(data, view) - 1))
 
     def sample_after(self, name: str, rows: LogisticRows, prior: Tensor) -> None:
         latents = dist.Normal(rows.latent_mean(prior), rows.total_precision**-0.5)

@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
+import pyro
+import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
@@ -62,6 +64,12 @@ class Emission(nn.Module, ABC):
     def unit(self) -> Tensor | None:
         """User units per latent unit, (D,), where latents are a linear scale of the data; None elsewhere."""
         return None
+
+
+def sample_latents(view: str, mean: Tensor, precision: Tensor, observed: Tensor) -> Tensor:
+    """Emit ``{view}.latents`` ~ N(mean, 1/precision), (rows, D), what is not observed left out of the density."""
+    prior = dist.Normal(mean, precision**-0.5).mask(observed)
+    return pyro.sample(f"{view}.latents", prior.to_event(1))
 
 
 class View(Declaration, ABC):

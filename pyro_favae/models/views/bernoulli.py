@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyro_favae.errors import DataError
 from pyro_favae.models.priors import Gamma, WeightPrior
-from pyro_favae.models.views.base import Emission, TableView, require_finite
+from pyro_favae.models.views.base import Emission, TableView, require_finite, sample_latents
 
 QUADRATURE_NODES = 32
 
@@ -51,8 +51,7 @@ class BernoulliEmission(Emission):
     def sample(
         self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None, observed: Tensor
     ) -> Tensor:
-        prior = dist.Normal(mean, precision**-0.5).mask(observed)
-        latents = pyro.sample(f"{view}.latents", prior.to_event(1))
+        latents = sample_latents(view, mean, precision, observed)
         labels = dist.Bernoulli(logits=latents).mask(observed)
         return pyro.sample(f"{view}.data", labels.to_event(1), obs=data)
 

@@ -10,7 +10,7 @@ from torch.quasirandom import SobolEngine
 
 from pyro_favae.errors import DataError, SpecError
 from pyro_favae.models.priors import Gamma, WeightPrior
-from pyro_favae.models.views.base import Emission, TableView, require_finite
+from pyro_favae.models.views.base import Emission, TableView, require_finite, sample_latents
 
 QUADRATURE_POINTS = 256
 LARGEST_LOGIT = 1e6  # a softmax has long saturated, and of an infinite spread it would be undefined
@@ -45,15 +45,12 @@ class Categorical(TableView):
 
     def check(self, name: str, data: Tensor) -> None:
         require_finite(name, data)
-        bad = (
-            (data != data.floor()) | (data < 0) | (data >= self.latent_dim)
-            if data.dtype != torch.bool
-            else data < 0
-        )
+        codes = data.to(torch.float64)
+        bad = (codes != codes.floor()) | (codes < 0) | (codes >= self.latent_dim)
         if bad.any():
             raise DataError(
                 f"view {name!r}: {int(bad.sum())} values are not class codes (for example "
-                f"{data[bad][0].item():g}), expected whole numbers from 0 to {self.latent_dim - 1}"
+                f"{codes[bad][0].item():g}), expected whole numbers from 0 to {self.latent_dim - 1}"
             )
 
 
@@ -63,8 +60,7 @@ class CategoricalEmission(Emission):
     def sample(
         self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None, observed: Tensor
     ) -> Tensor:
-        prior = dist.Normal(mean, precision**-0.5).mask(observed)
-        latents = pyro.sample(f"{view}.latents", prior.to_event(1))
+        latents = sample_latents(view, mean, precision, observed)
         classes = dist.Categorical(logits=latents).mask(observed[:, 0])
         return pyro.sample(f"{view}.data", classes, obs=data)
 

@@ -1,21 +1,18 @@
 """Embeddings from a pretrained encoder, taken as they are."""
 
 from dataclasses import dataclass
-from typing import get_args
 
-import pyro
-import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_favae.errors import DataError, SpecError
+from pyro_favae.errors import DataError
 from pyro_favae.models.priors import Gamma, WeightPrior
-from pyro_favae.models.views.base import Emission, Moments, View, features_of, names_of, require_finite
-from pyro_favae.models.views.real import RealEmission, Standardise
+from pyro_favae.models.views.base import Emission, Moments, TableView, require_finite, sample_latents
+from pyro_favae.models.views.real import RealEmission, Standardise, require_standardise
 
 
 @dataclass(frozen=True)
-class Frozen(View):
+class Frozen(TableView):
     """z_n ~ N(W g_n + b, 1/τ) with q(z_n) = N(mean_n, diag variance_n) from an encoder trained elsewhere.
 
     dim: the number of latent dimensions, or their names. Data: (rows, D) means or, with ``variances``, (rows, 2 D):
@@ -24,6 +21,8 @@ class Frozen(View):
     """
 
     group = "views"
+    columns_field = "dim"
+    missing_entries = False
     dim: int | tuple[str, ...]
     variances: bool = False
     standardise: Standardise = "feature"
@@ -32,23 +31,11 @@ class Frozen(View):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "dim", features_of("views.Frozen", self.dim))
-        if self.standardise not in get_args(Standardise):
-            raise SpecError(
-                f"views.Frozen: standardise is {self.standardise!r}, expected one of {get_args(Standardise)}"
-            )
-
-    @property
-    def latent_dim(self) -> int:
-        return len(self.feature_names)
+        require_standardise("views.Frozen", self.standardise)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
         return (2 * self.latent_dim if self.variances else self.latent_dim,)
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        return names_of(self.dim)
 
     def emission(self) -> "FrozenEmission":
         return FrozenEmission(self)
@@ -89,8 +76,7 @@ class FrozenEmission(Emission):
     ) -> Tensor:
         if not self.variances:
             return self.units.sample(view, mean, precision, data, observed)
-        prior = dist.Normal(mean, precision**-0.5).mask(observed)
-        return self.decode(pyro.sample(f"{view}.latents", prior.to_event(1)))
+        return self.decode(sample_latents(view, mean, precision, observed))
 
     def decode(self, latents: Tensor) -> Tensor:
         return self.units.decode(latents)

@@ -36,16 +36,19 @@ class Real(TableView):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.standardise not in get_args(Standardise):
-            raise SpecError(
-                f"views.Real: standardise is {self.standardise!r}, expected one of {get_args(Standardise)}"
-            )
+        require_standardise("views.Real", self.standardise)
 
     def emission(self) -> "RealEmission":
         return RealEmission(self.standardise, self.latent_dim)
 
     def check(self, name: str, data: Tensor) -> None:
         require_finite(name, data, missing_entries=True)
+
+
+def require_standardise(owner: str, value: str) -> None:
+    """Raise :class:`SpecError` unless value is one of :data:`Standardise`."""
+    if value not in get_args(Standardise):
+        raise SpecError(f"{owner}: standardise is {value!r}, expected one of {get_args(Standardise)}")
 
 
 class RealEmission(Emission):
