@@ -3,7 +3,7 @@
 from pyro_favae import datasets, diagnostics, errors, plots
 from pyro_favae.exports import to_arviz
 from pyro_favae.fitting import fit, pyro_pair
-from pyro_favae.models import likelihoods, priors, views
+from pyro_favae.models import likelihoods, networks, priors, views
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.results import Fit, load
@@ -20,6 +20,7 @@ __all__ = [
     "from_json",
     "likelihoods",
     "load",
+    "networks",
     "plots",
     "priors",
     "pyro_pair",

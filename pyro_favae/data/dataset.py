@@ -75,9 +75,15 @@ class Dataset:
             yield self.batch(rows, device)
 
     def moments(self, name: str, size: int, device: torch.device) -> Moments:
-        """Moments of a view's observed entries, ``size`` rows at a time, without loss of digits to a large mean."""
-        batches = self.in_order(size, device, [name])
-        return reduce(
-            merged,
-            (moments_of(batch.data[name].to(torch.float64), batch.observed[name]) for batch in batches),
+        """Moments of a view's observed entries, ``size`` rows at a time, by column: the data's last dimension."""
+        tables = (
+            _table(batch.data[name].to(torch.float64), batch.observed[name])
+            for batch in self.in_order(size, device, [name])
         )
+        return reduce(merged, (moments_of(*table) for table in tables))
+
+
+def _table(values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Values (rows, …, D) and what is observed of them as (rows · …, D), and (rows · …, 1) or (rows · …, D)."""
+    observed = observed.reshape(len(values), *[1] * (values.dim() - observed.dim()), *observed.shape[1:])
+    return values.flatten(0, -2), observed.expand(*values.shape[:-1], -1).flatten(0, -2)

@@ -67,15 +67,14 @@ def influence(fit: Fit, view: str, data: Any) -> MutualInformation:
     Rows that lack the view are left out. Raises :class:`SpecError` for a view without an encoder.
     """
     known_views(fit.declaration, {view: None})
-    inference = fit.guide.inference(view)
-    if not inference.trained_by_gradient:
+    if not fit.guide.inference(view).trained_by_gradient:
         kind = type(fit.declaration.views[view]).__name__
         raise SpecError(
             f"influence: view {view!r} is a {kind}, expected one with an encoder, such as an Image"
         )
     moments = []
     for batch in given_views(fit.declaration, {view: data}).in_order(CHUNK, device_of(fit.guide)):
-        encoded = inference.encode(batch.data[view][batch.observed[view][:, 0]])
+        encoded = fit.guide.view_rows(batch.data, batch.observed)[view].encoded
         moments.append(torch.stack(encoded).to(torch.float64).cpu())
     return mutual_information(*torch.cat(moments, 1).numpy())
 

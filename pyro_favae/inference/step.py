@@ -90,7 +90,7 @@ class NetworkStep:
             with pyro.plate(f"{name}.rows", len(observed)):
                 latents = pyro.sample(f"{name}.latents", prior)
                 with poutine.scale(scale=1 / beta):
-                    emission.sample_data(name, latents, observed)
+                    emission.sample_data(name, latents, observed, view.entries)
 
         def guide() -> None:
             with pyro.plate(f"{name}.rows", len(observed)):

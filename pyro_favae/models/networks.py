@@ -1,6 +1,8 @@
-"""Networks by name: an encoder to 2·D outputs (mean, log variance) and the decoder that mirrors it."""
+"""Networks by name: an encoder to 2·D outputs (means, log variances) and the decoder that mirrors it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
 
@@ -8,73 +10,158 @@ from torch import nn
 
 from pyro_favae.errors import SpecError
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
+Part = nn.Module | Callable[[Shape, int], nn.Module]
+
+
+class Network(ABC):
+    """A pair of networks for rows of data of a given shape."""
+
+    @abstractmethod
+    def encoder(self, shape: Shape, latent_dim: int) -> nn.Module:
+        """Return a fresh encoder, (rows, *shape) → (rows, 2 D): means and log variances."""
+
+    @abstractmethod
+    def decoder(self, shape: Shape, latent_dim: int, outputs: int = 1) -> nn.Module:
+        """Return a fresh decoder, (rows, D) → (rows, *shape), or (rows, outputs, *shape) if more than one."""
+
+    def check(self, shape: Shape) -> None:
+        """Raise :class:`SpecError` for a shape that the networks cannot take."""
+        return
 
 
 @dataclass(frozen=True)
-class Network:
-    """A registered architecture for images (channels, height, width); ``divisor`` must divide both sides."""
+class Convolutional(Network):
+    """Convolutions of kernel 4, stride 2 and padding 1, then a hidden layer if there is one; ReLU throughout."""
 
-    encoder: Callable[[Shape, int], nn.Module]
-    decoder: Callable[[Shape, int], nn.Module]
-    divisor: int = 1
+    channels: tuple[int, ...]
+    hidden: int | None = None
+
+    @property
+    def divisor(self) -> int:
+        """What must divide an image's height and width."""
+        return 2 ** len(self.channels)
+
+    def check(self, shape: Shape) -> None:
+        if len(shape) != 3 or shape[1] % self.divisor or shape[2] % self.divisor:
+            raise SpecError(
+                f"a network of {len(self.channels)} convolutions of stride 2 needs a height and width divisible by "
+                f"{self.divisor}, seen {shape}; pad or crop the images, or use network='dense'"
+            )
+
+    def encoder(self, shape: Shape, latent_dim: int) -> nn.Module:
+        layers, seen = [], shape[0]
+        for channels in self.channels:
+            layers += [nn.Conv2d(seen, channels, 4, stride=2, padding=1), nn.ReLU()]
+            seen = channels
+        layers += [nn.Flatten(), *self._hidden_layers(prod(self._inner(shape)))]
+        return nn.Sequential(*layers, nn.Linear(self.hidden or prod(self._inner(shape)), 2 * latent_dim))
+
+    def decoder(self, shape: Shape, latent_dim: int, outputs: int = 1) -> nn.Module:
+        inner = self._inner(shape)
+        layers = [*self._hidden_layers(latent_dim), nn.Linear(self.hidden or latent_dim, prod(inner))]
+        layers += [nn.ReLU(), nn.Unflatten(1, inner)]
+        sizes = [*self.channels[::-1], outputs * shape[0]]
+        for seen, channels in zip(sizes[:-1], sizes[1:], strict=True):
+            layers += [nn.ConvTranspose2d(seen, channels, 4, stride=2, padding=1), nn.ReLU()]
+        return nn.Sequential(*layers[:-1], *split_outputs(outputs, shape[0]))
+
+    def _hidden_layers(self, size: int) -> list[nn.Module]:
+        return [] if self.hidden is None else [nn.Linear(size, self.hidden), nn.ReLU()]
+
+    def _inner(self, shape: Shape) -> Shape:
+        return (self.channels[-1], shape[1] // self.divisor, shape[2] // self.divisor)
 
 
-def _small_encoder(shape: Shape, latent_dim: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(shape[0], 32, 4, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(32, 32, 4, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(prod(_quartered(shape)), 256),
-        nn.ReLU(),
-        nn.Linear(256, 2 * latent_dim),
-    )
+@dataclass(frozen=True)
+class Dense(Network):
+    """Hidden layers with ReLU on the flattened data, of any shape."""
+
+    hidden: tuple[int, ...] = (256,)
+
+    def encoder(self, shape: Shape, latent_dim: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), *perceptron([prod(shape), *self.hidden, 2 * latent_dim]))
+
+    def decoder(self, shape: Shape, latent_dim: int, outputs: int = 1) -> nn.Module:
+        event = shape if outputs == 1 else (outputs, *shape)
+        return nn.Sequential(
+            *perceptron([latent_dim, *self.hidden[::-1], prod(event)]), nn.Unflatten(1, event)
+        )
 
 
-def _small_decoder(shape: Shape, latent_dim: int) -> nn.Module:
-    inner = _quartered(shape)
-    return nn.Sequential(
-        nn.Linear(latent_dim, 256),
-        nn.ReLU(),
-        nn.Linear(256, prod(inner)),
-        nn.ReLU(),
-        nn.Unflatten(1, inner),
-        nn.ConvTranspose2d(32, 32, 4, stride=2, padding=1),
-        nn.ReLU(),
-        nn.ConvTranspose2d(32, shape[0], 4, stride=2, padding=1),
-    )
+@dataclass(frozen=True)
+class Given(Network):
+    """Networks that a user registered: modules, copied for each model, or what makes them."""
+
+    parts: tuple[Part, Part]
+
+    def encoder(self, shape: Shape, latent_dim: int) -> nn.Module:
+        return _made(self.parts[0], shape, latent_dim)
+
+    def decoder(self, shape: Shape, latent_dim: int, outputs: int = 1) -> nn.Module:
+        return _made(self.parts[1], shape, latent_dim)
 
 
-def _quartered(shape: Shape) -> Shape:
-    return (32, shape[1] // 4, shape[2] // 4)
+def _made(part: Part, shape: Shape, latent_dim: int) -> nn.Module:
+    return deepcopy(part) if isinstance(part, nn.Module) else part(shape, latent_dim)
 
 
-def _dense_encoder(shape: Shape, latent_dim: int) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), 256), nn.ReLU(), nn.Linear(256, 2 * latent_dim))
+def perceptron(sizes: list[int]) -> list[nn.Module]:
+    """Linear layers of these sizes with ReLU between them."""
+    layers = []
+    for seen, size in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(seen, size), nn.ReLU()]
+    return layers[:-1]
 
 
-def _dense_decoder(shape: Shape, latent_dim: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(latent_dim, 256), nn.ReLU(), nn.Linear(256, prod(shape)), nn.Unflatten(1, shape)
-    )
+def split_outputs(outputs: int, size: int) -> list[nn.Module]:
+    """Layers that take (rows, outputs · size, …) to (rows, outputs, size, …) where there are several outputs."""
+    return [] if outputs == 1 else [nn.Unflatten(1, (outputs, size))]
 
 
 NETWORKS: dict[str, Network] = {
-    "small": Network(_small_encoder, _small_decoder, divisor=4),  # two stride-2 convolutions, a layer of 256
-    "dense": Network(_dense_encoder, _dense_decoder),  # one hidden layer of 256, images of any size
+    "small": Convolutional((32, 32), 256),
+    "dense": Dense(),
+    # FA-VAE paper, Section 3.1, and the deeper one of Section 3.3
+    "favae": Convolutional((64, 128, 256, 512, 1024)),
+    "favae-deep": Convolutional((64, 128, 256, 512, 1024, 2048)),
+    # influential-factors paper, Table A.4
+    "influence-mnist": Convolutional((32, 32), 256),
+    "influence-celeba": Convolutional((32, 32, 64, 64), 256),
+    "influence-eeg": Convolutional((32, 32, 64, 64), 256),
 }
 
 
-def find(name: str, shape: Shape) -> Network:
-    """Return the network; raises :class:`SpecError` if it is unknown or its strides do not fit the shape."""
+def names() -> list[str]:
+    """The names that :func:`find` knows."""
+    return sorted(NETWORKS)
+
+
+def register(name: str, encoder: Part, decoder: Part) -> None:
+    """Make networks of your own known by a name, for ``fv.views.VAE`` or ``fv.views.Image``.
+
+    encoder: a module, copied with its weights for each model that uses it, or a function of the data's shape and
+    D that returns one: (rows, *shape) → (rows, 2 D), means and log variances, or the two as a tuple. decoder: the
+    same, (rows, D) → (rows, *shape), or (rows, outputs, *shape) for a likelihood of several outputs. Register the
+    same name again before loading a saved fit. Raises :class:`SpecError` for a built-in name and for what cannot be
+    called.
+    """
+    if not isinstance(name, str) or not name:
+        raise SpecError(f"register: the name is {name!r}, expected a non-empty string")
+    if name in NETWORKS and not isinstance(NETWORKS[name], Given):
+        raise SpecError(f"register: {name!r} is the name of a built-in network; choose another")
+    for what, part in (("encoder", encoder), ("decoder", decoder)):
+        if not callable(part):
+            raise SpecError(
+                f"register: the {what} is a {type(part).__name__}, expected a torch module or a function"
+            )
+    NETWORKS[name] = Given((encoder, decoder))
+
+
+def find(name: str) -> Network:
+    """Return the networks; raises :class:`SpecError` for an unknown name."""
     if name not in NETWORKS:
-        raise SpecError(f"unknown network {name!r}; registered: {', '.join(sorted(NETWORKS))}")
-    network = NETWORKS[name]
-    if shape[1] % network.divisor or shape[2] % network.divisor:
         raise SpecError(
-            f"network {name!r} needs a height and width divisible by {network.divisor}, seen {shape}; "
-            "pad or crop the images, or use network='dense'"
+            f"unknown network {name!r}; known: {', '.join(names())}; fv.networks.register(...) adds your own"
         )
-    return network
+    return NETWORKS[name]

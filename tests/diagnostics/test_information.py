@@ -77,7 +77,8 @@ def image_fit():
 def test_influence_reads_the_encoder(image_fit):
     fit, images = image_fit
     with torch.no_grad():
-        mean, variance = fit.guide.inference("digit").encode(torch.as_tensor(images))
+        emission = fit.model.emission("digit")
+        mean, variance = fit.guide.inference("digit").encode(torch.as_tensor(images), emission)
     expected = mutual_information(mean.numpy(), variance.numpy())
     found = influence(fit, "digit", images)
     assert found.nats.shape == (3,)

@@ -101,7 +101,7 @@ def test_the_latent_scale_stays_pinned(trained):
     """With flat priors nothing but the standardiser fixes the scale of z."""
     fit_, images, _ = trained
     with torch.no_grad():
-        mean, variance = fit_.guide.inference("image").encode(images)
+        mean, variance = fit_.guide.inference("image").encode(images, fit_.model.emission("image"))
     aggregate = mean.var(0, correction=0) + variance.mean(0)
     assert (aggregate - 1).abs().max() < 0.1
     assert mean.mean(0).abs().max() < 0.1

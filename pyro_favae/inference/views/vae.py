@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from pyro_favae.errors import SpecError
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import ViewInference, view_inference
 from pyro_favae.inference.views.gaussian import GaussianRows, sample_gaussian
-from pyro_favae.models.views import Image
-from pyro_favae.models.views.image import DecoderEmission
+from pyro_favae.models.views.decoder import DecoderEmission, DecoderView, entries_of
 
 #: fewest rows whose moments can stand for the data set's
 ENOUGH_ROWS = 8
@@ -59,33 +59,60 @@ class EncoderInference(ViewInference):
         self.encoder = encoder
         self.standardise = LatentStandardiser(latent_dim)
 
-    def encode(self, data: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of q(z | x), each (rows, D)."""
-        mean, log_variance = self.encoder(data).chunk(2, dim=1)
+    def encode(
+        self, data: Tensor, emission: DecoderEmission, entries: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and variance of q(z | x), each (rows, D), of data (rows, *event).
+
+        entries: booleans (rows, *event), None where all are observed.
+        """
+        output = self.encoder(emission.inputs(data, entries))
+        mean, log_variance = output if isinstance(output, tuple) else output.chunk(2, dim=1)
+        expected = (len(data), len(self.standardise.mean))
+        if mean.shape != expected or log_variance.shape != expected:
+            raise SpecError(
+                f"the encoder gives means {tuple(mean.shape)} and log variances {tuple(log_variance.shape)}, "
+                f"expected {expected} each"
+            )
         return self.standardise(mean, log_variance.clamp(-14, 8).exp())
 
     def rows(
         self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: DecoderEmission
     ) -> "EncodedRows":
-        return EncodedRows(view, observed, *self.encode(data[observed[:, 0]]))
+        present = observed.flatten(1).any(1)
+        entries = entries_of(observed)
+        entries = None if entries is None else entries[present]
+        moments = self.encode(data[present], emission, entries)
+        return EncodedRows(view, present[:, None], *moments, entries)
 
     def evaluate(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> None:
         """One draw of the latents for each row."""
         mean, variance = rows.encoded
         latents = mean + variance.sqrt() * torch.randn_like(variance)
-        observed = data[rows.mask[:, 0] > 0]
-        density = emission.likelihood.distribution(emission.decoded(latents)).log_prob(observed)
-        rows.log_likelihood = density.to(torch.float64).sum()
+        density = emission.log_prob(latents, data[rows.mask[:, 0] > 0]).to(torch.float64)
+        rows.log_likelihood = density.sum() if rows.entries is None else density[rows.entries].sum()
 
     def sample_before(self, name: str, rows: GaussianRows) -> Tensor:
         return sample_gaussian(name, rows)
 
 
 class EncodedRows(GaussianRows):
-    """Rows whose q(z) comes from an encoder; ``encoded`` keeps the observed rows' moments with gradients."""
+    """Rows whose q(z) comes from an encoder.
 
-    def __init__(self, view: ViewSnapshot, observed: Tensor, mean: Tensor, variance: Tensor) -> None:
+    ``encoded`` keeps the moments of the rows that have the view, with gradients, and ``entries`` what is observed of
+    them, None for all.
+    """
+
+    def __init__(
+        self,
+        view: ViewSnapshot,
+        observed: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        entries: Tensor | None = None,
+    ) -> None:
         self.encoded = (mean, variance)
+        self.entries = entries
         everywhere = mean.new_zeros(2, len(observed), mean.shape[1], dtype=torch.float64)
         everywhere[0, observed[:, 0]] = mean.detach().to(torch.float64)
         everywhere[1, observed[:, 0]] = variance.detach().to(torch.float64)
@@ -93,5 +120,5 @@ class EncodedRows(GaussianRows):
 
 
 @view_inference.register
-def _(view: Image) -> EncoderInference:
+def _(view: DecoderView) -> EncoderInference:
     return EncoderInference(view.encoder(), view.latent_dim)

@@ -3,8 +3,9 @@
 from pyro_favae.models.views.base import Emission, View
 from pyro_favae.models.views.bernoulli import Bernoulli
 from pyro_favae.models.views.categorical import Categorical
+from pyro_favae.models.views.decoder import DecoderView
 from pyro_favae.models.views.frozen import Frozen
 from pyro_favae.models.views.image import Image
 from pyro_favae.models.views.real import Real
 
-__all__ = ["Bernoulli", "Categorical", "Emission", "Frozen", "Image", "Real", "View"]
+__all__ = ["Bernoulli", "Categorical", "DecoderView", "Emission", "Frozen", "Image", "Real", "View"]

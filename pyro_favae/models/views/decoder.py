@@ -1,0 +1,151 @@
+"""What views behind an encoder and a decoder have in common."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from torch import Tensor, nn
+from torch.distributions import AffineTransform
+
+from pyro_favae.errors import SpecError
+from pyro_favae.models.declaration import require_count, require_positive
+from pyro_favae.models.likelihoods import Likelihood
+from pyro_favae.models.views.base import Emission, Moments, View, names_of, require_finite
+from pyro_favae.models.views.real import RealEmission
+
+
+class DecoderView(View, ABC):
+    """x_n ~ likelihood(decoder(z_n)), z_n ~ N(W g_n + b, 1/τ); q(z_n) = N(μ(x_n), diag s(x_n)) from an encoder.
+
+    A kind declares its data's shape and its networks. beta: tempers the view's likelihood by 1/beta while learning,
+    as in a β-VAE. With ``missing_entries``, entries that are missing are zero for the encoder, which is also told
+    which are observed, and do not occur in the likelihood.
+    """
+
+    supports: ClassVar[tuple[str, ...]] = ("real", "unit", "count", "class")  # of the likelihood
+
+    latent_dim: int
+    likelihood: Likelihood
+    beta: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        kind = f"views.{type(self).__name__}"
+        require_count(kind, latent_dim=self.latent_dim)
+        require_positive(kind, beta=self.beta)
+        if not isinstance(self.likelihood, Likelihood):
+            raise SpecError(f"{kind}: likelihood is {self.likelihood!r}, expected one of fv.likelihoods")
+        if self.likelihood.support not in self.supports:
+            raise SpecError(
+                f"{kind}: {self.likelihood!r} is of {self.likelihood.support} data, expected one of "
+                f"{', '.join(self.supports)} data"
+            )
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return names_of(self.latent_dim)
+
+    @abstractmethod
+    def encoder(self) -> nn.Module:
+        """Return a fresh encoder of what the emission's ``inputs`` gives, → (rows, 2 D): means and log variances."""
+
+    @abstractmethod
+    def decoder(self) -> nn.Module:
+        """Return a fresh decoder, (rows, D) → (rows, *event), or (rows, outputs, *event) of several outputs."""
+
+    def units(self) -> RealEmission | None:
+        """The scale of the data's last dimension that networks are spared; None for data taken as they are."""
+        return None
+
+    def emission(self) -> "DecoderEmission":
+        return DecoderEmission(self)
+
+    def check(self, name: str, data: Tensor) -> None:
+        require_finite(name, data, self.missing_entries)
+        self.likelihood.check(name, data)
+
+
+class DecoderEmission(Emission):
+    """A decoder network, its likelihood, and the units that both are spared."""
+
+    def __init__(self, view: DecoderView) -> None:
+        super().__init__()
+        self.decoder = view.decoder()
+        self.likelihood = view.likelihood.build(view.event_shape)
+        self.units = view.units()
+        self.needs_moments = self.units is not None
+        self.missing_entries = view.missing_entries
+        outputs = view.likelihood.outputs
+        self.decoded_shape = view.event_shape if outputs == 1 else (outputs, *view.event_shape)
+
+    def calibrate(self, moments: Moments) -> None:
+        self.units.calibrate(moments)
+
+    def sample(
+        self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None, observed: Tensor
+    ) -> Tensor:
+        with poutine.mask(mask=observed.flatten(1).any(1)):
+            latents = pyro.sample(f"{view}.latents", dist.Normal(mean, precision**-0.5).to_event(1))
+            return self.sample_data(view, latents, data, entries_of(observed))
+
+    def sample_data(self, view: str, latents: Tensor, data: Tensor | None, entries: Tensor | None) -> Tensor:
+        """Emit ``{view}.data`` given the latents; entries: booleans (rows, *event), None where all are observed."""
+        values = self.distribution(latents)
+        values = values if entries is None else values.mask(entries)
+        return pyro.sample(f"{view}.data", values.to_event(len(values.batch_shape) - 1), obs=data)
+
+    def distribution(self, latents: Tensor) -> dist.TorchDistribution:
+        """The distributions of the data's entries given the latents, in the user's units."""
+        values = self.likelihood.distribution(self.decoded(latents))
+        if self.units is None:
+            return values
+        return dist.TransformedDistribution(values, AffineTransform(self.units.location, self.units.scale))
+
+    def log_prob(self, latents: Tensor, data: Tensor) -> Tensor:
+        """Log density of each entry of data (rows, *event) given the latents (rows, D), in nats."""
+        return self.distribution(latents).log_prob(data)
+
+    def inputs(self, data: Tensor, entries: Tensor | None) -> Tensor:
+        """What the encoder sees of data (rows, *event).
+
+        That is what the likelihood makes of it, in standard units; where entries may be missing, zeros for them, and
+        beside it in the last dimension whether they are observed.
+        """
+        kind = next(self.decoder.parameters()).dtype
+        values = self.likelihood.encode(data if self.units is None else self.units.encode(data)).to(kind)
+        if not self.missing_entries:
+            return values
+        known = torch.ones_like(data, dtype=kind) if entries is None else entries.to(kind)
+        if values.dim() > data.dim():
+            values = (values * known[:, None]).movedim(1, -2).flatten(-2)
+        else:
+            values = values * known
+        return torch.cat([values, known], -1)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self._in_units(self.likelihood.mean(self.decoded(latents)))
+
+    def draw(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return self._in_units(self.likelihood.draw(self.decoded(latents), generator))
+
+    def filling(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        return self.likelihood.filling(mean)
+
+    def _in_units(self, values: Tensor) -> Tensor:
+        return values if self.units is None else self.units.decode(values)
+
+    def decoded(self, latents: Tensor) -> Tensor:
+        """What the decoder says, (rows, *event) or (rows, outputs, *event)."""
+        decoded = self.decoder(latents.to(next(self.decoder.parameters()).dtype))
+        if decoded.shape[1:] != self.decoded_shape:
+            expected = ", ".join(["rows", *map(str, self.decoded_shape)])
+            raise SpecError(f"the decoder gives {tuple(decoded.shape)}, expected ({expected})")
+        return decoded
+
+
+def entries_of(observed: Tensor) -> Tensor | None:
+    """What is observed by entry; None where rows have the view as a whole, (rows, 1), or lack it."""
+    return None if observed.shape[1:] == (1,) else observed
