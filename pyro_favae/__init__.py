@@ -2,17 +2,19 @@
 
 from pyro_favae import datasets, diagnostics, errors, plots
 from pyro_favae.exports import to_arviz
-from pyro_favae.fitting import fit, pyro_pair
+from pyro_favae.fitting import add_view, fit, pretrain, pyro_pair, refine, remove_view
 from pyro_favae.models import likelihoods, networks, priors, views
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
-from pyro_favae.results import Fit, load
+from pyro_favae.results import Fit, Pretrained, load, load_pretrained
 
 __version__ = "0.1.0"
 
 __all__ = [
     "FAVAE",
     "Fit",
+    "Pretrained",
+    "add_view",
     "datasets",
     "diagnostics",
     "errors",
@@ -20,10 +22,14 @@ __all__ = [
     "from_json",
     "likelihoods",
     "load",
+    "load_pretrained",
     "networks",
     "plots",
+    "pretrain",
     "priors",
     "pyro_pair",
+    "refine",
+    "remove_view",
     "to_arviz",
     "to_json",
     "views",

@@ -21,6 +21,7 @@ class Batch:
     data: dict[str, Tensor]  # (rows, *event) by view
     observed: dict[str, Tensor]  # booleans by view, (rows, 1), or (rows, D) where single entries are missing
     n: int
+    rows: slice | Tensor  # which rows of the data set these are
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ class Dataset:
     def batch(self, rows: slice | Tensor, device: torch.device, names: Sequence[str] | None = None) -> Batch:
         """Take rows of some views, all when left out, to the device."""
         data, observed = {}, {}
-        for name in names or self.views:
+        for name in self.views if names is None else names:
             data[name], observed[name] = self.views[name].batch(rows, device)
         n = len(range(*rows.indices(len(self)))) if isinstance(rows, slice) else len(rows)
-        return Batch(data, observed, n)
+        return Batch(data, observed, n, rows)
 
     def in_order(
         self, size: int, device: torch.device, names: Sequence[str] | None = None
@@ -68,11 +69,17 @@ class Dataset:
         for start in range(0, len(self), size):
             yield self.batch(slice(start, start + size), device, names)
 
-    def shuffled(self, size: int, device: torch.device, generator: torch.Generator) -> Iterator[Batch]:
+    def shuffled(
+        self,
+        size: int,
+        device: torch.device,
+        generator: torch.Generator,
+        names: Sequence[str] | None = None,
+    ) -> Iterator[Batch]:
         """Every row once, in random order, in batches of nearly equal size of at most ``size``."""
         order = torch.randperm(len(self), generator=generator)
         for rows in order.tensor_split(-(-len(self) // size)):
-            yield self.batch(rows, device)
+            yield self.batch(rows, device, names)
 
     def moments(self, name: str, size: int, device: torch.device) -> Moments:
         """Moments of a view's observed entries, ``size`` rows at a time, by column: the data's last dimension."""

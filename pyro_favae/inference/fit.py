@@ -1,14 +1,17 @@
 """The one loop: rows → closed-form q(g) → networks' step → additive statistics → global updates."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import torch
 
 from pyro_favae.data.dataset import Batch, Dataset
+from pyro_favae.errors import SpecError
 from pyro_favae.inference.elbo import elbo_terms
+from pyro_favae.inference.encodings import Encodings
 from pyro_favae.inference.extrapolation import NoiseExtrapolation
 from pyro_favae.inference.guide import LEARNING_STEPS, LEARNING_TOLERANCE, FAVAEGuide
 from pyro_favae.inference.history import Callback, History
@@ -16,12 +19,22 @@ from pyro_favae.inference.interrupt import DeferredInterrupt
 from pyro_favae.inference.order import sort_factors
 from pyro_favae.inference.principal import start_from_components
 from pyro_favae.inference.rotation import rotate
+from pyro_favae.inference.rows import ViewRows
 from pyro_favae.inference.snapshot import Snapshot
-from pyro_favae.inference.start import calibrate, place_components, randomise_weights, set_start_noise
+from pyro_favae.inference.start import (
+    calibrate,
+    place_components,
+    randomise_weights,
+    set_start_noise,
+    silence,
+)
 from pyro_favae.inference.statistics import Statistics
-from pyro_favae.inference.step import NetworkStep
+from pyro_favae.inference.step import NetworkStep, prior_from_other_views
 from pyro_favae.inference.views.gaussian import GaussianRows
+from pyro_favae.models.declaration import require_count, require_positive
 
+SCHEDULES = ("joint", "closed-form", "stochastic")
+STARTS = ("pca", "random")
 START_SWEEPS = 3  # closed-form sweeps before networks are trained or components placed
 SETTLING_SWEEPS = 3  # closed-form sweeps after the networks have stopped
 UPDATES_A_PASS = 4  # global updates in a pass that also trains networks
@@ -33,17 +46,38 @@ PATIENCE = 10  # passes over which a stochastic bound's gain is judged
 
 @dataclass(frozen=True)
 class Settings:
-    """How to learn; see :func:`pyro_favae.fit`."""
+    """How to learn; see :func:`pyro_favae.fit`. Raises :class:`SpecError` for what cannot be meant."""
 
-    epochs: int
-    tolerance: float
-    batch_size: int
-    learning_rate: float
-    schedule: str  # "joint", "closed-form" or "stochastic"
-    seed: int
-    start: str  # "pca" or "random"
-    progress: bool
+    epochs: int = 200
+    tolerance: float = 1e-5
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    schedule: str = "joint"
+    seed: int = 0
+    start: str = "pca"
+    progress: bool = True
     callbacks: tuple[Callback, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_count("fit", epochs=self.epochs, batch_size=self.batch_size)
+        require_positive("fit", learning_rate=self.learning_rate, tolerance=self.tolerance)
+        for name, choices in (("schedule", SCHEDULES), ("start", STARTS)):
+            if getattr(self, name) not in choices:
+                expected = ", ".join(map(repr, choices))
+                raise SpecError(f"fit: {name} is {getattr(self, name)!r}, expected one of {expected}")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a run starts from and what it may change: names of views.
+
+    With some posteriors left as they are, so are the factors' prior and their coordinates.
+    """
+
+    trained: frozenset[str]  # networks that take gradient steps
+    unknown: frozenset[str]  # networks that mean nothing yet
+    learnt: frozenset[str]  # posteriors that are updated
+    fresh: frozenset[str]  # posteriors that nothing is known of yet
 
 
 @dataclass(frozen=True)
@@ -57,14 +91,15 @@ class Outcome:
 class Run:
     """A run of the loop on one guide, which it changes in place."""
 
-    def __init__(self, guide: FAVAEGuide, dataset: Dataset, settings: Settings) -> None:
-        self.guide, self.dataset, self.settings = guide, dataset, settings
+    def __init__(self, guide: FAVAEGuide, dataset: Dataset, settings: Settings, scope: Scope) -> None:
+        self.guide, self.dataset, self.settings, self.scope = guide, dataset, settings, scope
         self.posterior = guide.posterior
         self.device = guide.posterior.factors.component_means.device
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.encoded = [name for name in guide.names if guide.inference(name).trained_by_gradient]
-        self.closed_form = [name for name in guide.names if name not in self.encoded]
-        self.trains = bool(self.encoded) and settings.schedule != "closed-form"
+        self.trained = [] if settings.schedule == "closed-form" else _ordered(guide, scope.trained)
+        self.encodings: dict[str, Encodings] = {}
+        self.learnt = None if scope.learnt >= set(guide.names) else scope.learnt
         betas = {name: guide.declaration.views[name].beta for name in self.encoded}
         total = settings.epochs + self._settling_sweeps
         self.interrupt = DeferredInterrupt()
@@ -80,7 +115,8 @@ class Run:
         finally:
             self.guide.eval()
             self.history.close()
-            sort_factors(self.posterior)
+            if self.learnt is None:
+                sort_factors(self.posterior)
         if not self.history.records:
             self.interrupt = DeferredInterrupt()
             self._sweep("interrupted")
@@ -91,6 +127,7 @@ class Run:
         if not self._settling_sweeps:
             return self._sweep_to_tolerance(self.settings.epochs)
         ended_by = self._train()
+        self._encode(self.trained)
         for _ in range(self._settling_sweeps):
             self._sweep("settle")
         return ended_by
@@ -98,7 +135,7 @@ class Run:
     @property
     def _settling_sweeps(self) -> int:
         """Exact sweeps after minibatches; none where every pass is one."""
-        if self.trains:
+        if self.trained:
             return SETTLING_SWEEPS
         return 1 if self.settings.schedule == "stochastic" else 0
 
@@ -109,13 +146,13 @@ class Run:
         return self.history.add(self._swept(), stage)
 
     def _sweep_to_tolerance(self, sweeps: int) -> str:
-        window = PATIENCE if self.encoded else 1  # an encoder view's likelihood is one draw
-        creeping = [name for name in self.closed_form if self.guide.inference(name).creeping_noise]
-        extrapolation = NoiseExtrapolation(self.posterior, [] if self.encoded else creeping)
+        creeping = [name for name in self.guide.names if self.guide.inference(name).creeping_noise]
+        learnt = creeping if self.learnt is None else [name for name in creeping if name in self.learnt]
+        extrapolation = NoiseExtrapolation(self.posterior, learnt)
         for _ in range(sweeps):
             if self.history.add(self._extrapolated_sweep(extrapolation), "sweep"):
                 return "callback"
-            if self._converged(window):
+            if self._converged(1):
                 return "tolerance"
         return "epochs"
 
@@ -133,25 +170,51 @@ class Run:
 
     def _swept(self) -> Statistics:
         self.guide.eval()
-        statistics = self._statistics(self.guide.names)
-        self.posterior.update(statistics)
-        return rotate(self.posterior, statistics).statistics
+        return self._updated(self._statistics(self.guide.names))
+
+    def _updated(self, statistics: Statistics) -> Statistics:
+        """Update the global posterior; returns the statistics in what are now the factors' coordinates."""
+        self.posterior.update(statistics, self.learnt)
+        return statistics if self.learnt else rotate(self.posterior, statistics).statistics
 
     def _statistics(self, names: Sequence[str], start: bool = False) -> Statistics:
         total, snapshot = None, self.guide.snapshot()
         with torch.no_grad():
-            for batch in self.dataset.in_order(self._chunk(), self.device, names):
+            for batch in self.dataset.in_order(self._chunk(), self.device, self._read(names)):
                 self.interrupt.check()
-                part = self._batch_statistics(batch, snapshot, start)
+                part = self._batch_statistics(batch, snapshot, names, start)
                 total = part if total is None else total + part
         return total
 
-    def _batch_statistics(self, batch: Batch, snapshot: Snapshot, start: bool) -> Statistics:
-        views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
-        for name, rows in views.items():
-            self.guide.inference(name).evaluate(rows, batch.data[name], self.guide.model.emission(name))
+    def _batch_statistics(
+        self, batch: Batch, snapshot: Snapshot, names: Sequence[str], start: bool
+    ) -> Statistics:
+        views = self._view_rows(batch, snapshot, names, start)
+        for name in batch.data:
+            inference, emission = self.guide.inference(name), self.guide.model.emission(name)
+            inference.evaluate(views[name], batch.data[name], emission)
         rows = self.guide.infer(views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE)
         return rows.statistics()
+
+    def _view_rows(
+        self, batch: Batch, snapshot: Snapshot, names: Sequence[str], start: bool = False
+    ) -> dict[str, ViewRows]:
+        """What the named views say about a batch, in order; those encoded before are not read again."""
+        read = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
+        return {
+            name: read[name] if name in read else self.encodings[name].rows(batch.rows, snapshot.views[name])
+            for name in names
+        }
+
+    def _read(self, names: Sequence[str]) -> list[str]:
+        """Those views whose data a pass needs."""
+        return [name for name in names if name not in self.encodings]
+
+    def _encode(self, names: Sequence[str]) -> None:
+        """Encode every row of views whose networks are left as they are from here on."""
+        snapshot = self.guide.snapshot()
+        for name in names:
+            self.encodings[name] = Encodings(self.guide, snapshot, self.dataset, name, self._chunk())
 
     def _chunk(self) -> int:
         """Rows at a time where nothing but speed and memory depends on it."""
@@ -163,46 +226,58 @@ class Run:
     # start
 
     def _start(self) -> None:
-        calibrate(self.guide, self.dataset, self._chunk(), self.device)
-        randomise_weights(self.guide, self.generator)
-        if self.closed_form:
-            views = [self.posterior.view(name) for name in self.closed_form]
-            if self.settings.start == "pca":
-                start_from_components(views, self._stand_ins, len(self.dataset), self.generator)
-            set_start_noise(self.guide)
-            if self.encoded or self.guide.declaration.factors.n_components > 1:
-                for _ in range(START_SWEEPS):
-                    self._start_sweep()
-                place_components(self.guide, self.dataset, self.closed_form, self.generator)
+        calibrate(self.guide, self.dataset, self.scope.fresh, self._chunk(), self.device)
+        self._encode([name for name in self.encoded if name not in self.trained])
+        fresh, known = _ordered(self.guide, self.scope.fresh), len(self.scope.fresh) < len(self.guide.names)
+        informed = [name for name in self.guide.names if name not in self.scope.unknown]
+        starting = [name for name in informed if name in fresh]
+        if known:
+            silence(self.guide, starting)
+        else:
+            randomise_weights(self.guide, self.generator)
+        if not starting:
+            return
+        if self.settings.start == "pca" and not known:
+            views = [self.posterior.view(name) for name in informed]
+            stand_ins = partial(self._stand_ins, informed)
+            start_from_components(views, stand_ins, len(self.dataset), self.generator)
+        set_start_noise(self.guide, starting)
+        if known or self.trained or self.guide.declaration.factors.n_components > 1:
+            for _ in range(START_SWEEPS):
+                self._start_sweep(informed, starting)
+        if not known:
+            place_components(self.guide, self.dataset, informed, self.generator)
 
-    def _stand_ins(self) -> Iterator[list[GaussianRows]]:
-        """The closed-form views' rows as Gaussians, a batch at a time."""
+    def _stand_ins(self, names: Sequence[str]) -> Iterator[list[GaussianRows]]:
+        """The named views' rows as Gaussians, a batch at a time."""
         snapshot = self.guide.snapshot()
-        for batch in self.dataset.in_order(self._chunk(), self.device, self.closed_form):
+        for batch in self.dataset.in_order(self._chunk(), self.device, self._read(names)):
             self.interrupt.check()
-            rows = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=True)
-            yield list(rows.values())
+            yield list(self._view_rows(batch, snapshot, names, start=True).values())
 
-    def _start_sweep(self) -> None:
-        """Closed-form views alone, before encoders mean anything."""
+    def _start_sweep(self, informed: Sequence[str], starting: Sequence[str]) -> None:
+        """The views whose rows mean something, before networks do."""
         self.guide.eval()
-        statistics = self._statistics(self.closed_form, start=True)
-        for name, sums in zip(self.closed_form, statistics.views, strict=True):
-            self.posterior.view(name).update(sums)
-        self.posterior.factors.update(statistics.factors)
+        statistics = self._statistics(informed, start=True)
+        for name, sums in zip(informed, statistics.views, strict=True):
+            if name in starting:
+                self.posterior.view(name).update(sums)
+        if len(starting) == len(informed):
+            self.posterior.factors.update(statistics.factors)
 
     # minibatches: networks and closed forms together, or closed forms alone
 
     def _train(self) -> str:
         batches = -(-len(self.dataset) // self.settings.batch_size)
         step = None
-        if self.trains:
-            step = NetworkStep(self.guide, self.settings.learning_rate, batches * self.settings.epochs)
+        if self.trained:
+            total = batches * self.settings.epochs
+            step = NetworkStep(self.guide, self.trained, self.settings.learning_rate, total)
         running: Statistics | None = None
         for epoch in range(self.settings.epochs):
             running, stop = self._train_pass(step, running, epoch * batches, batches)
-            if epoch == 0 and not self.closed_form:
-                place_components(self.guide, self.dataset, self.encoded, self.generator)
+            if epoch == 0 and self.scope.unknown >= set(self.guide.names):
+                place_components(self.guide, self.dataset, self.guide.names, self.generator)
             if stop:
                 return "callback"
             if self._converged(PATIENCE):
@@ -221,23 +296,23 @@ class Run:
         every = 1 if step is None else max(1, batches // UPDATES_A_PASS)
         forgetting = STOCHASTIC_FORGETTING if step is None else 1.0
         snapshot = self.guide.snapshot()
-        shuffled = self.dataset.shuffled(size, self.device, self.generator)
+        shuffled = self.dataset.shuffled(size, self.device, self.generator, self._read(self.guide.names))
         for i, batch in enumerate(shuffled, start=1):
             self.interrupt.check()
-            views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
+            views = self._view_rows(batch, snapshot, self.guide.names)
             rows = self.guide.infer(views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS)
             if step is not None:
-                step(batch.data, snapshot, rows, views)
+                step(batch.data, views, partial(prior_from_other_views, snapshot, rows))
             part = rows.statistics().scaled(total / batch.n)
             share = max(batch.n / total, (done + i) ** -forgetting)
             running = part if running is None else running.scaled(1 - share) + part.scaled(share)
             if i % every == 0:
-                self.posterior.update(running)
                 if step is None and i % ROTATION_STEPS == 0:
-                    running = rotate(self.posterior, running).statistics
+                    running = self._updated(running)
+                else:
+                    self.posterior.update(running, self.learnt)
                 snapshot = self.guide.snapshot()
-        self.posterior.update(running)
-        running = rotate(self.posterior, running).statistics
+        running = self._updated(running)
         return running, self.history.add(running, "train")
 
     def _converged(self, window: int) -> bool:
@@ -250,3 +325,8 @@ class Run:
             return False
         gain = records[-1]["objective"] - records[-1 - window]["objective"]
         return gain < self.settings.tolerance * window * abs(records[-1]["objective"])
+
+
+def _ordered(guide: FAVAEGuide, names: Collection[str]) -> list[str]:
+    """Names of views in the order of the model's."""
+    return [name for name in guide.names if name in names]

@@ -1,6 +1,7 @@
 """q of everything that the rows share, held in buffers."""
 
 import math
+from collections.abc import Collection
 
 import pyro
 import pyro.distributions as dist
@@ -166,11 +167,13 @@ class Posterior(nn.Module):
         return self.views[self.names.index(name)]
 
     @torch.no_grad()
-    def update(self, statistics: Statistics) -> None:
-        """One round of global updates."""
+    def update(self, statistics: Statistics, names: Collection[str] | None = None) -> None:
+        """One round of global updates, of some views alone if ``names`` says so."""
         for view, sums in zip(self.views, statistics.views, strict=True):
-            view.update(sums)
-        self.factors.update(statistics.factors)
+            if names is None or view.name in names:
+                view.update(sums)
+        if names is None:
+            self.factors.update(statistics.factors)
 
     @torch.no_grad()
     def transform(self, change: Tensor) -> None:

@@ -1,5 +1,7 @@
 """Where learning starts: units, random weights, and components of a mixture."""
 
+from collections.abc import Collection
+
 import torch
 from sklearn.cluster import kmeans_plusplus
 from torch import Tensor
@@ -11,20 +13,23 @@ from pyro_favae.models.views.base import Moments
 from pyro_favae.models.views.real import ROUNDING
 
 LEAST_SPREAD = 1e-7  # of the largest value: its square is what double precision can tell from 1
+SILENCE = 1e-6  # of the variance of weights that nothing is known of
 SEEDING_ROWS = 5_000  # enough to choose components from
 SEEDING_JITTER = 0.1  # posterior standard deviations, so that identical rows can seed several components
 
 
 @torch.no_grad()
-def calibrate(guide: FAVAEGuide, dataset: Dataset, chunk: int, device: torch.device) -> None:
-    """Let each view that needs to read its units off what is observed, ``chunk`` rows at a time."""
-    for name in dataset.views:
+def calibrate(
+    guide: FAVAEGuide, dataset: Dataset, names: Collection[str], chunk: int, device: torch.device
+) -> None:
+    """Let those of the named views that need to read their units off what is observed, ``chunk`` rows at a time."""
+    for name in names:
         emission = guide.model.emission(name)
         if emission.needs_moments:
             moments = dataset.moments(name, chunk, device)
             emission.calibrate(moments)
-            if guide.declaration.views[name].standardise == "none":
-                size = guide.declaration.views[name].latent_dim  # further columns are variances
+            if emission.unit is not None and guide.declaration.views[name].standardise == "none":
+                size = len(emission.unit)  # further columns are variances
                 require_digits(name, Moments(*(part[:size] for part in moments)))
 
 
@@ -52,9 +57,19 @@ def randomise_weights(guide: FAVAEGuide, generator: torch.Generator) -> None:
 
 
 @torch.no_grad()
-def set_start_noise(guide: FAVAEGuide) -> None:
+def silence(guide: FAVAEGuide, names: Collection[str]) -> None:
+    """No weights: the views say nothing of the factors until they have been fitted to them."""
+    for name in names:
+        view = guide.posterior.view(name)
+        view.weights_mean.zero_()
+        view.weights_covariance.mul_(SILENCE)
+
+
+@torch.no_grad()
+def set_start_noise(guide: FAVAEGuide, names: Collection[str]) -> None:
     """Give views whose noise is not to be read off their stand-in the precision they start from."""
-    for view, inference in zip(guide.posterior.views, guide.inferences, strict=True):
+    for name in names:
+        view, inference = guide.posterior.view(name), guide.inference(name)
         if inference.start_precision is not None:
             view.noise_shape.fill_(1.0)
             view.noise_rate.fill_(1 / inference.start_precision)

@@ -6,7 +6,7 @@ Because the rows' q(g) is optimal, the gradient with it held fixed is that of th
 paper, Eq. 10, with q(g | z) in place of q(g)).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pyro
 import pyro.distributions as dist
@@ -22,6 +22,8 @@ from pyro_favae.inference.linear_algebra import cholesky
 from pyro_favae.inference.rows import Rows, row_covariance
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views.vae import EncodedRows
+
+LatentPrior = Callable[[EncodedRows], dist.TorchDistribution]
 
 
 @torch.no_grad()
@@ -43,46 +45,44 @@ def prior_from_other_views(snapshot: Snapshot, rows: Rows, view: EncodedRows) ->
 
 
 class NetworkStep:
-    """Runs the optimiser on the networks of all encoder views."""
+    """Runs the optimiser on the networks of some encoder views."""
 
-    def __init__(self, guide: FAVAEGuide, learning_rate: float, total_steps: int) -> None:
+    def __init__(
+        self, guide: FAVAEGuide, names: Sequence[str], learning_rate: float, total_steps: int
+    ) -> None:
         self.guide = guide
-        self.names = [name for name in guide.names if guide.inference(name).trained_by_gradient]
-        modules = [module for n in self.names for module in (guide.inference(n), guide.model.emission(n))]
+        modules = [module for n in names for module in (guide.inference(n), guide.model.emission(n))]
         parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(parameters, lr=learning_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, max(1, total_steps), eta_min=learning_rate / 20
         )
         # one object a view: an ELBO remembers the plates of the model it first saw
-        self.elbos = {name: TraceMeanField_ELBO(max_plate_nesting=1) for name in self.names}
+        self.elbos = {name: TraceMeanField_ELBO(max_plate_nesting=1) for name in names}
 
     def __call__(
-        self,
-        data: Mapping[str, Tensor],
-        snapshot: Snapshot,
-        rows: Rows,
-        views: Mapping[str, EncodedRows],
+        self, data: Mapping[str, Tensor], views: Mapping[str, EncodedRows], prior_of: LatentPrior
     ) -> None:
-        """Step on a batch; leaves each view's expected log likelihood in its rows."""
-        total = 0.0
-        for name in self.names:
-            if views[name].mask.any():
-                total = total + self._loss(name, data[name], snapshot, rows, views[name])
-        if not isinstance(total, Tensor):
+        """Step on a batch; leaves each view's expected log likelihood in its rows.
+
+        prior_of: returns the latents' prior, one for each row that has a view, given the view.
+        """
+        names = [name for name in self.elbos if views[name].mask.any()]
+        if not names:
             return
+        total = sum(self.loss(name, data[name], views[name], prior_of) for name in names)
         self.optimiser.zero_grad()
         total.backward()
         self.optimiser.step()
         self.schedule.step()
 
-    def _loss(self, name: str, data: Tensor, snapshot: Snapshot, rows: Rows, view: EncodedRows) -> Tensor:
+    def loss(self, name: str, data: Tensor, view: EncodedRows, prior_of: LatentPrior) -> Tensor:
         """Minus the view's part of the bound for a row, in nats."""
         mean, variance = view.encoded
         self._require_finite(name, torch.stack([mean.detach().sum(), variance.detach().sum()]))
+        prior = prior_of(view)
         beta = self.guide.declaration.views[name].beta
         emission = self.guide.model.emission(name)
-        prior = prior_from_other_views(snapshot, rows, view)
         encoded = dist.Normal(mean, variance.sqrt()).to_event(1)
         observed = data[view.mask[:, 0] > 0]
 

@@ -1,5 +1,7 @@
-"""The fit: what follows from a model and its posterior alone."""
+"""What follows from a model and its posterior alone."""
 
 from pyro_favae.results.fit import Fit, load
+from pyro_favae.results.predictive import Factors, Prediction
+from pyro_favae.results.pretrained import Pretrained, load_pretrained
 
-__all__ = ["Fit", "load"]
+__all__ = ["Factors", "Fit", "Prediction", "Pretrained", "load", "load_pretrained"]

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from pyro_favae.data import known_views, prepare
+from pyro_favae.errors import SpecError
 from pyro_favae.inference.activity import active_factors
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.posterior import Posterior
@@ -16,6 +17,7 @@ from pyro_favae.models.declaration import require_count
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.results import files, latent_moves, predictive
 from pyro_favae.results.predictive import Factors, Prediction
+from pyro_favae.results.pretrained import Pretrained
 
 
 class Fit:
@@ -48,6 +50,10 @@ class Fit:
     @property
     def elbo(self) -> float:
         """The bound after the last pass, in nats, every constant kept, of data in the user's units."""
+        if not len(self.history):
+            raise SpecError(
+                f"no bound belongs to this fit, which is the {self.ended_by}; refine it on data first"
+            )
         return float(self.history["elbo"].iloc[-1])
 
     @property
@@ -156,6 +162,11 @@ class Fit:
         """
         return predictive.impute(self.guide, prepare(self.declaration, data))
 
+    def pretrained(self, view: str) -> Pretrained:
+        """A copy of the networks of an encoder view, to plug into another model by ``fv.fit(pretrained=...)``."""
+        self._known(view)
+        return Pretrained.taken(self.guide, view)
+
     def save(self, path: str | os.PathLike) -> None:
         """Write the fit to one file: safetensors with JSON in its header, no pickle."""
         files.write(path, self.guide, self.history, self.ended_by)
@@ -165,7 +176,12 @@ class Fit:
 
     def __repr__(self) -> str:
         views = ", ".join(f"{name}: {active.sum()} factors" for name, active in self.active.iterrows())
-        return f"Fit(bound {self.elbo:,.1f} nats after {len(self.history)} passes, ended by {self.ended_by}; {views})"
+        return f"Fit({self._passes}; {views})"
+
+    @property
+    def _passes(self) -> str:
+        bound = f"bound {self.elbo:,.1f} nats" if len(self.history) else "no bound"
+        return f"{bound} after {len(self.history)} passes, ended by {self.ended_by}"
 
     def _repr_html_(self) -> str:
         active = self.active
@@ -175,8 +191,7 @@ class Fit:
             for name in active.index
         )
         return (
-            f"<b>FA-VAE fit</b>: bound {self.elbo:,.1f} nats after {len(self.history)} passes "
-            f"(ended by {self.ended_by}), {int(active.any().sum())} of {active.shape[1]} factors active"
+            f"<b>FA-VAE fit</b>: {self._passes}; {int(active.any().sum())} of {active.shape[1]} factors active"
             "<table><tr><th>view</th><th>kind</th><th>latent dimensions</th><th>active factors</th></tr>"
             f"{rows}</table>"
         )

@@ -1,5 +1,7 @@
 """The gradient step of encoders: its gradient is that of the profiled bound."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -156,12 +158,13 @@ class Setting:
 def test_the_gradient_is_that_of_the_profiled_bound(name, missing):
     setting = Setting(name, missing)
     rows, views = setting.rows()
-    step = NetworkStep(setting.guide, 1e-3, 10)
+    step = NetworkStep(setting.guide, list(setting.pixels), 1e-3, 10)
     profiled = setting.profiled()
     for v, leaves in setting.leaves.items():
         view = list(setting.declaration.views)[v]
         torch.manual_seed(5)
-        loss = step._loss(view, setting.pixels[view], setting.snapshot, rows, views[view])
+        prior_of = partial(prior_from_other_views, setting.snapshot, rows)
+        loss = step.loss(view, setting.pixels[view], views[view], prior_of)
         loss = loss * int(setting.observed[v].sum())
         actual = torch.cat(torch.autograd.grad(-loss, leaves))
         # the same draw of the latents; its gradient would otherwise hide the rest's
@@ -194,8 +197,9 @@ def test_beta_tempers_the_likelihood_alone(beta):
         setting.guide.declaration = FAVAE(views, K)
         rows, encoded = setting.rows()
         torch.manual_seed(5)
-        step = NetworkStep(setting.guide, 1e-3, 10)
-        loss = step._loss("x", setting.pixels["x"], setting.snapshot, rows, encoded["x"])
+        step = NetworkStep(setting.guide, ["x"], 1e-3, 10)
+        prior_of = partial(prior_from_other_views, setting.snapshot, rows)
+        loss = step.loss("x", setting.pixels["x"], encoded["x"], prior_of)
         losses.append(N * float(loss.detach()))
         likelihoods.append(float(encoded["x"].log_likelihood))
     assert likelihoods[0] == pytest.approx(likelihoods[1], rel=1e-9)
@@ -237,8 +241,8 @@ def test_a_batch_in_which_no_row_has_the_view_is_skipped():
     setting.observed[0] = setting.observed[0] & False
     setting.leaves[0] = tuple(leaf.detach()[:0].requires_grad_() for leaf in setting.leaves[0])
     rows, views = setting.rows()
-    step = NetworkStep(setting.guide, 1e-3, 10)
+    step = NetworkStep(setting.guide, ["x"], 1e-3, 10)
     before = {name: value.clone() for name, value in setting.guide.state_dict().items()}
-    step(setting.pixels, setting.snapshot, rows, views)
+    step(setting.pixels, views, partial(prior_from_other_views, setting.snapshot, rows))
     for name, value in setting.guide.state_dict().items():
         assert (value == before[name]).all()

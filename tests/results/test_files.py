@@ -104,7 +104,7 @@ def test_a_failed_write_leaves_the_old_file(digits, saved, monkeypatch):
     def full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("pyro_favae.results.files.save_file", full)
+    monkeypatch.setattr("pyro_favae.results.storage.save_file", full)
     with pytest.raises(OSError, match="No space"):
         digits.fit.save(saved)
     assert saved.read_bytes() == content

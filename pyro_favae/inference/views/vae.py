@@ -14,7 +14,7 @@ ENOUGH_ROWS = 8
 
 
 class LatentStandardiser(nn.Module):
-    """Pins the scale of a latent: its aggregate posterior has mean 0 and variance 1 in each dimension.
+    """Pins the scale of a latent: its aggregate posterior has mean 0 and variance 1, or others to keep.
 
     With flat priors the bound does not change when z is scaled and the decoder absorbs it, so without this
     the scale drifts without end. Values are those of running moments, gradients those of batch moments (batch
@@ -28,9 +28,22 @@ class LatentStandardiser(nn.Module):
         self.register_buffer("batches", torch.zeros(()))
         self.register_buffer("mean", torch.zeros(latent_dim))
         self.register_buffer("variance", torch.ones(latent_dim))
+        self.register_buffer("pinned_mean", torch.zeros(latent_dim))
+        self.register_buffer("pinned_variance", torch.ones(latent_dim))
+
+    def keep(self, mean: Tensor, variance: Tensor) -> None:
+        """Pin the aggregate posterior where it is, for networks that were trained elsewhere; each (D,)."""
+        for buffers, values in ((("mean", "pinned_mean"), mean), (("variance", "pinned_variance"), variance)):
+            for buffer in buffers:
+                getattr(self, buffer).copy_(values)
+        self.batches.fill_(1 / self.momentum)
 
     def forward(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Standardise encoder moments, each (rows, D)."""
+        mean, variance = self._standard(mean, variance)
+        return mean * self.pinned_variance.sqrt() + self.pinned_mean, variance * self.pinned_variance
+
+    def _standard(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         if not self.training or len(mean) < ENOUGH_ROWS:
             return (mean - self.mean) / self.variance.sqrt(), variance / self.variance
         centre = mean.mean(0)
@@ -87,10 +100,14 @@ class EncoderInference(ViewInference):
 
     def evaluate(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> None:
         """One draw of the latents for each row."""
+        rows.log_likelihood = self.log_likelihood(rows, data, emission).sum()
+
+    def log_likelihood(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> Tensor:
+        """log p(x_n | z_n) at one draw of q(z_n) for each row that has the view, (observed rows,), in nats."""
         mean, variance = rows.encoded
         latents = mean + variance.sqrt() * torch.randn_like(variance)
         density = emission.log_prob(latents, data[rows.mask[:, 0] > 0]).to(torch.float64)
-        rows.log_likelihood = density.sum() if rows.entries is None else density[rows.entries].sum()
+        return (density if rows.entries is None else density * rows.entries).flatten(1).sum(1)
 
     def sample_before(self, name: str, rows: GaussianRows) -> Tensor:
         return sample_gaussian(name, rows)

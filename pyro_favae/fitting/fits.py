@@ -1,0 +1,116 @@
+"""Learning a declared model, and going on with one that was learnt."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+
+from pyro_favae.data import prepare
+from pyro_favae.errors import SpecError
+from pyro_favae.fitting.learning import copy_views, drawn_seed, encoder_views, learn, trained_views
+from pyro_favae.inference.fit import Scope, Settings
+from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.history import Callback
+from pyro_favae.models.favae import FAVAE
+from pyro_favae.results.fit import Fit
+from pyro_favae.results.pretrained import Pretrained
+
+
+def fit(
+    model: FAVAE,
+    data: Mapping[str, Any],
+    *,
+    epochs: int = 200,
+    tolerance: float = 1e-5,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    schedule: Literal["joint", "closed-form", "stochastic"] = "joint",
+    pretrained: Mapping[str, Pretrained] | None = None,
+    train: Collection[str] | None = None,
+    seed: int | None = None,
+    start: Literal["pca", "random"] = "pca",
+    device: str | torch.device = "auto",
+    progress: bool = True,
+    callbacks: Sequence[Callback] = (),
+) -> Fit:
+    """Learn a declared model from data.
+
+    model: the declaration. data: by view name, arrays, tensors, lists or data frames (aligned by index); a row
+    of NaN, a shorter index or ``None`` marks a row that lacks the view, a single NaN a missing entry of a table.
+    Memory-mapped arrays are streamed from disk, with the same result. epochs: passes over the data at most; exact
+    sweeps, where every view has a closed form. tolerance: stop when a pass raises the bound by less than this
+    share of it. batch_size: rows a gradient step. schedule: ``"joint"``, ``"closed-form"`` to leave the
+    networks as they are, or ``"stochastic"`` to learn closed forms too from minibatches, by decayed
+    statistics, where N is so large that a few passes must do. pretrained: by view name, networks to start from,
+    see :func:`pretrain`. train: the views whose networks are trained; when None, all that are not pretrained. Data
+    behind other networks are encoded once and the rest is exact sweeps: conditioning a pretrained VAE takes
+    seconds. seed: makes the run repeatable; drawn from torch's generator when None. start: closed-form views start
+    from their joint principal components, ``"pca"``, or from ``"random"`` weights, to see whether the result
+    depends on the start. device: ``"auto"`` takes a CUDA GPU where there is one. callbacks: called with the record of
+    each pass, a mapping with ``elbo``, its terms and ``active``; returning True ends the run. Ctrl-C ends it too and
+    returns the fit so far.
+
+    Raises :class:`SpecError` for settings that do not fit the model, :class:`DataError` for data the views cannot
+    hold, :class:`NumericalError` if numbers go bad.
+    """
+    if not isinstance(model, FAVAE):
+        raise SpecError(f"fit needs a declaration fv.FAVAE(...), seen a {type(model).__name__}")
+    pretrained = dict(pretrained or {})
+    _require_pretrained(model, pretrained)
+    names = [name for name in encoder_views(model) if name not in pretrained]
+    trained = frozenset() if schedule == "closed-form" else trained_views(model, train, names)
+    everything = frozenset(model.views)
+    scope = Scope(trained=trained, unknown=frozenset(names) & trained, learnt=everything, fresh=everything)
+    settings = Settings(
+        epochs=epochs,
+        tolerance=tolerance,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        seed=drawn_seed(seed),
+        start=start,
+        progress=progress,
+        callbacks=tuple(callbacks),
+    )
+
+    def plug_in(guide: FAVAEGuide) -> None:
+        for name, networks in pretrained.items():
+            networks.plug_into(guide, name)
+
+    return learn(model, prepare(model, data), settings, scope, device, plug_in)
+
+
+def refine(
+    fitted: Fit,
+    data: Mapping[str, Any],
+    *,
+    train: Collection[str] | None = None,
+    seed: int | None = None,
+    device: str | torch.device = "auto",
+    **settings: Any,
+) -> Fit:
+    """Go on learning from where a fit stands, on the same or on other data; returns a new fit.
+
+    train: the views whose networks are trained, all when None. settings: those of :func:`fit`. Units that were read
+    off the data stay as they were.
+    """
+    model = fitted.declaration
+    everything = frozenset(model.views)
+    trained = trained_views(model, train, encoder_views(model))
+    scope = Scope(trained=trained, unknown=frozenset(), learnt=everything, fresh=frozenset())
+
+    def known(guide: FAVAEGuide) -> None:
+        copy_views(fitted.guide, guide, everything)
+
+    return learn(
+        model, prepare(model, data), Settings(seed=drawn_seed(seed), **settings), scope, device, known
+    )
+
+
+def _require_pretrained(model: FAVAE, pretrained: Mapping[str, Any]) -> None:
+    for name, networks in pretrained.items():
+        if name not in encoder_views(model) or not isinstance(networks, Pretrained):
+            raise SpecError(
+                f"fit: pretrained[{name!r}] is a {type(networks).__name__}, expected networks from fv.pretrain, "
+                f"fv.load_pretrained or fit.pretrained for one of the views {encoder_views(model)}"
+            )

@@ -1,0 +1,83 @@
+"""What every way of fitting shares: a declaration, aligned data and a scope go in, a fit comes out."""
+
+from collections.abc import Callable, Collection
+
+import torch
+
+from pyro_favae.data import Dataset
+from pyro_favae.errors import SpecError
+from pyro_favae.inference.fit import Outcome, Run, Scope, Settings
+from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.models.favae import FAVAE, FAVAEModel
+from pyro_favae.models.views import DecoderView
+from pyro_favae.results.fit import Fit
+
+
+def pyro_pair(model: FAVAE, n_rows: int = 1) -> tuple[FAVAEModel, FAVAEGuide]:
+    """Return the untrained Pyro (model, guide) of a declaration, for a data set of ``n_rows`` rows."""
+    favae_model = FAVAEModel(model, n_rows)
+    return favae_model, FAVAEGuide(favae_model)
+
+
+def learn(
+    model: FAVAE,
+    dataset: Dataset,
+    settings: Settings,
+    scope: Scope,
+    device: str | torch.device,
+    known: Callable[[FAVAEGuide], None],
+) -> Fit:
+    """Run the loop on a fresh guide; ``known`` puts into it what the scope calls known."""
+    place = device_for(device)
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        torch.manual_seed(settings.seed)
+        favae_model, guide = pyro_pair(model, len(dataset))
+        known(guide)
+        favae_model.to(place)
+        guide.to(place)
+        outcome: Outcome = Run(guide, dataset, settings, scope)()
+    return Fit(guide, outcome.history, outcome.ended_by)
+
+
+def copy_views(source: FAVAEGuide, target: FAVAEGuide, names: Collection[str]) -> None:
+    """Copy what was learnt of some views, and of the factors' prior, from one guide to another."""
+    for name in names:
+        target.posterior.view(name).load_state_dict(source.posterior.view(name).state_dict())
+        target.inference(name).load_state_dict(source.inference(name).state_dict())
+        target.model.emission(name).load_state_dict(source.model.emission(name).state_dict())
+    target.posterior.factors.load_state_dict(source.posterior.factors.state_dict())
+
+
+def encoder_views(model: FAVAE) -> list[str]:
+    """The views with networks."""
+    return [name for name, view in model.views.items() if isinstance(view, DecoderView)]
+
+
+def trained_views(model: FAVAE, train: Collection[str] | None, default: Collection[str]) -> frozenset[str]:
+    """The views whose networks take gradient steps; raises :class:`SpecError` for one without networks."""
+    if train is None:
+        return frozenset(default)
+    strangers = [name for name in train if name not in encoder_views(model)]
+    if isinstance(train, str) or strangers:
+        raise SpecError(
+            f"train is {train!r}, expected a list of names among the views with networks, {encoder_views(model)}"
+        )
+    return frozenset(train)
+
+
+def drawn_seed(seed: int | None) -> int:
+    """A seed as given, or drawn from torch's own generator."""
+    return int(torch.randint(2**31 - 1, ())) if seed is None else seed
+
+
+def device_for(device: str | torch.device) -> torch.device:
+    """Return the device meant, ``"auto"`` being a CUDA GPU where there is one; raises :class:`SpecError`."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SpecError(
+            f"device {str(device)!r} cannot be used here: {error}; 'auto' takes what there is"
+        ) from error
+    return torch.device(device)

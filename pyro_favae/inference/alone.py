@@ -1,0 +1,102 @@
+"""Training one view by itself: a plain VAE, z ~ N(0, I)."""
+
+import time
+from collections.abc import Sequence
+
+import pandas as pd
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from pyro_favae.data.dataset import Dataset
+from pyro_favae.data.moments import merged, moments_of
+from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.history import Callback
+from pyro_favae.inference.interrupt import DeferredInterrupt
+from pyro_favae.inference.start import calibrate
+from pyro_favae.inference.step import NetworkStep
+from pyro_favae.inference.views.vae import EncodedRows
+
+
+class PlainTraining:
+    """Trains the networks of one view of a guide, which it changes in place."""
+
+    def __init__(self, guide: FAVAEGuide, name: str, dataset: Dataset, batch_size: int, seed: int) -> None:
+        self.guide, self.name, self.dataset, self.batch_size = guide, name, dataset, batch_size
+        self.device = guide.posterior.factors.component_means.device
+        self.generator = torch.Generator().manual_seed(seed)
+        self.records: list[dict] = []
+
+    def __call__(
+        self, epochs: int, learning_rate: float, progress: bool, callbacks: Sequence[Callback]
+    ) -> pd.DataFrame:
+        """Train; returns one row a pass: ``elbo`` = ``likelihood`` − ``divergence``, nats of all rows, and seconds.
+
+        Ctrl-C ends it early and keeps what was learnt.
+        """
+        batches = -(-len(self.dataset) // self.batch_size)
+        step = NetworkStep(self.guide, [self.name], learning_rate, batches * epochs)
+        interrupt, begin = DeferredInterrupt(), time.perf_counter()
+        bar = tqdm(total=epochs, disable=not progress, desc="VAE", unit="pass")
+        try:
+            with interrupt:
+                for _ in range(epochs):
+                    self._pass(step, interrupt, begin)
+                    bar.update()
+                    bar.set_postfix(bound=f"{self.records[-1]['elbo']:,.1f}")
+                    if any([callback(self.records[-1]) is True for callback in callbacks]):
+                        break
+        except KeyboardInterrupt:
+            pass
+        finally:
+            bar.close()
+            self.guide.eval()
+        return pd.DataFrame(
+            self.records, columns=["elbo", "likelihood", "divergence", "seconds"]
+        ).rename_axis("pass")
+
+    def _pass(self, step: NetworkStep, interrupt: DeferredInterrupt, begin: float) -> None:
+        self.guide.train()
+        likelihood = divergence = 0.0
+        snapshot = self.guide.snapshot()
+        for batch in self.dataset.shuffled(self.batch_size, self.device, self.generator):
+            interrupt.check()
+            views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
+            rows = views[self.name]
+            if not rows.mask.any():
+                continue
+            step(batch.data, views, standard_normal)
+            likelihood += float(rows.log_likelihood)
+            divergence += float(divergence_from_standard_normal(*rows.encoded).detach())
+        seconds = time.perf_counter() - begin
+        record = {"elbo": likelihood - divergence, "likelihood": likelihood, "divergence": divergence}
+        self.records.append({**record, "seconds": seconds})
+
+    def read_units(self) -> None:
+        """Let the view read its units off the data."""
+        calibrate(self.guide, self.dataset, [self.name], self.batch_size, self.device)
+
+    @torch.no_grad()
+    def keep_scale(self) -> None:
+        """Pin the latents to the scale that the encoder, trained elsewhere, gives them now."""
+        self.guide.eval()
+        snapshot, total, within = self.guide.snapshot(), None, 0.0
+        for batch in self.dataset.in_order(self.batch_size, self.device):
+            rows = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)[self.name]
+            mean, variance = (part.to(torch.float64) for part in rows.encoded)
+            part = moments_of(mean, torch.ones_like(mean[:, :1], dtype=torch.bool))
+            total = part if total is None else merged(total, part)
+            within = within + variance.sum(0)
+        self.guide.inference(self.name).standardise.keep(total.mean, total.variance + within / total.count)
+
+
+def standard_normal(rows: EncodedRows) -> dist.TorchDistribution:
+    """N(0, I) for each row that has the view."""
+    zero = torch.zeros_like(rows.encoded[0])
+    return dist.Normal(zero, torch.ones_like(zero)).to_event(1)
+
+
+def divergence_from_standard_normal(mean: Tensor, variance: Tensor) -> Tensor:
+    """Σ KL(N(mean, variance) ‖ N(0, 1)), in nats."""
+    return 0.5 * (mean.square() + variance - 1 - variance.log()).sum()

@@ -1,0 +1,36 @@
+"""Rows of a view whose networks are left as they are: encoded once, not in every pass."""
+
+import torch
+from torch import Tensor
+
+from pyro_favae.data.dataset import Dataset
+from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
+from pyro_favae.inference.views.gaussian import GaussianRows
+
+
+class Encodings:
+    """q(z_n) of every row of an encoder view, and what its data are worth given a draw of it."""
+
+    @torch.no_grad()
+    def __init__(
+        self, guide: FAVAEGuide, snapshot: Snapshot, dataset: Dataset, name: str, chunk: int
+    ) -> None:
+        """Run the encoder and the decoder over a data set, ``chunk`` rows at a time."""
+        inference, emission = guide.inference(name).eval(), guide.model.emission(name).eval()
+        device = snapshot.component_means.device
+        parts = []
+        for batch in dataset.in_order(chunk, device, [name]):
+            data = batch.data[name]
+            rows = inference.rows(data, batch.observed[name], snapshot.views[name], emission)
+            worth = rows.mask.new_zeros(len(rows.mask))
+            worth[rows.mask[:, 0] > 0] = inference.log_likelihood(rows, data, emission)
+            parts.append((rows.mean, rows.latent_variance, worth, rows.mask > 0))
+        self.mean, self.variance, self.worth, self.observed = map(torch.cat, zip(*parts, strict=True))
+
+    def rows(self, taken: slice | Tensor, view: ViewSnapshot) -> GaussianRows:
+        """The rows of a slice or of indices, as the present posterior sees them."""
+        taken = taken.to(self.mean.device) if isinstance(taken, Tensor) else taken
+        return GaussianRows(
+            view, self.observed[taken], self.mean[taken], self.variance[taken], self.worth[taken].sum()
+        )

@@ -1,0 +1,69 @@
+"""Trained modules in one safetensors file, what belongs to them as text in its header. Nothing is pickled."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pyro_favae.errors import LoadError
+
+VERSION = "1"
+
+
+def write_modules(
+    path: str | os.PathLike, format_: str, modules: Mapping[str, nn.Module], header: Mapping[str, str]
+) -> None:
+    """Write the state of modules; an existing file is replaced only once the new one is complete."""
+    tensors = {
+        f"{name}.{key}": value.detach().cpu().contiguous()
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+    target = Path(path)
+    partial = target.with_name(target.name + ".partial")
+    try:
+        save_file(tensors, partial, {"format": format_, "version": VERSION, **header})
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_tensors(
+    path: str | os.PathLike, format_: str, device: torch.device
+) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors of a file; raises :class:`LoadError` if it is not one of this format."""
+    if not Path(path).is_file():
+        raise LoadError(f"no file {str(path)!r}")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            header = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise LoadError(f"{str(path)!r} is not a saved fit, or is truncated: {error}") from error
+    if header.get("format") != format_ or header.get("version") != VERSION:
+        seen = f"{header.get('format')!r} version {header.get('version')!r}"
+        raise LoadError(f"{str(path)!r} holds {seen}, expected {format_!r} version {VERSION!r}")
+    return header, tensors
+
+
+def restore(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], device: torch.device) -> None:
+    """Put tensors back where :func:`write_modules` found them, for use on a device.
+
+    Raises :class:`LoadError` for tensors of other names or types.
+    """
+    prefixes = {f"{name}.": module for name, module in modules.items()}
+    strangers = [key for key in tensors if not key.startswith(tuple(prefixes))]
+    if strangers:
+        raise LoadError(f"unexpected tensors {strangers}")
+    for prefix, module in prefixes.items():
+        state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        expected = module.state_dict()
+        for key, value in state.items():
+            if key in expected and value.dtype != expected[key].dtype:
+                raise LoadError(f"tensor {key!r} is {value.dtype}, expected {expected[key].dtype}")
+        module.load_state_dict(state, strict=True)
+        module.to(device).eval()
