@@ -20,7 +20,7 @@ import torch
 import pyro_favae as fv
 from pyro_favae.experiments.digits import digit_quality
 from pyro_favae.experiments.judge import Judge, train_judge
-from pyro_favae.inference import step
+from pyro_favae.inference import fit as loop
 from pyro_favae.inference.rows import Rows
 
 LEARN = 9_000
@@ -53,7 +53,7 @@ def with_beta(beta: float) -> fv.FAVAE:
 def factorised():
     """Learn with q(g) q(z) in place of q(g | z) q(z)."""
     with (
-        mock.patch.object(step, "prior_from_other_views", echoing_prior),
+        mock.patch.object(loop, "prior_from_other_views", echoing_prior),
         mock.patch.object(Rows, "gain", no_gain),
     ):
         yield

@@ -42,7 +42,10 @@ def pretrain(
             f"pretrain: {view!r} has no networks to train, expected a view such as fv.views.Image(...)"
         )
     settings = Settings(
-        epochs=max(epochs, 1), batch_size=batch_size, learning_rate=learning_rate, seed=drawn_seed(seed)
+        epochs=epochs if epochs else 1,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=drawn_seed(seed),
     )
     place = device_for(device)
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):

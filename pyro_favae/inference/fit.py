@@ -1,5 +1,6 @@
 """The one loop: rows → closed-form q(g) → networks' step → additive statistics → global updates."""
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from pyro_favae.models.declaration import require_count, require_positive
 
 SCHEDULES = ("joint", "closed-form", "stochastic")
 STARTS = ("pca", "random")
+WARM_UP = 1 / 3  # of the passes, in which new networks are trained before factors are sought in their latents
 START_SWEEPS = 3  # closed-form sweeps before networks are trained or components placed
 SETTLING_SWEEPS = 3  # closed-form sweeps after the networks have stopped
 UPDATES_A_PASS = 4  # global updates in a pass that also trains networks
@@ -75,7 +77,7 @@ class Scope:
     """
 
     trained: frozenset[str]  # networks that take gradient steps
-    unknown: frozenset[str]  # networks that mean nothing yet
+    unknown: frozenset[str]  # networks that mean nothing yet, and are warmed up
     learnt: frozenset[str]  # posteriors that are updated
     fresh: frozenset[str]  # posteriors that nothing is known of yet
 
@@ -123,10 +125,15 @@ class Run:
         return Outcome(self.history.frame(), ended_by)
 
     def _learn(self) -> str:
+        calibrate(self.guide, self.dataset, self.scope.fresh, self._chunk(), self.device)
+        self._encode([name for name in self.encoded if name not in self.trained])
+        step = self._network_step()
+        if self._warm_up(step):
+            return "callback"
         self._start()
         if not self._settling_sweeps:
             return self._sweep_to_tolerance(self.settings.epochs)
-        ended_by = self._train()
+        ended_by = self._train(step)
         self._encode(self.trained)
         for _ in range(self._settling_sweeps):
             self._sweep("settle")
@@ -169,46 +176,42 @@ class Run:
         return statistics
 
     def _swept(self) -> Statistics:
-        self.guide.eval()
-        return self._updated(self._statistics(self.guide.names))
+        return self._updated(self._statistics())
 
     def _updated(self, statistics: Statistics) -> Statistics:
         """Update the global posterior; returns the statistics in what are now the factors' coordinates."""
         self.posterior.update(statistics, self.learnt)
         return statistics if self.learnt else rotate(self.posterior, statistics).statistics
 
-    def _statistics(self, names: Sequence[str], start: bool = False) -> Statistics:
-        total, snapshot = None, self.guide.snapshot()
+    def _statistics(self, start: bool = False) -> Statistics:
+        total, snapshot = None, self.guide.eval().snapshot()
         with torch.no_grad():
-            for batch in self.dataset.in_order(self._chunk(), self.device, self._read(names)):
+            for batch in self.dataset.in_order(self._chunk(), self.device, self._read):
                 self.interrupt.check()
-                part = self._batch_statistics(batch, snapshot, names, start)
+                part = self._batch_statistics(batch, snapshot, start)
                 total = part if total is None else total + part
         return total
 
-    def _batch_statistics(
-        self, batch: Batch, snapshot: Snapshot, names: Sequence[str], start: bool
-    ) -> Statistics:
-        views = self._view_rows(batch, snapshot, names, start)
+    def _batch_statistics(self, batch: Batch, snapshot: Snapshot, start: bool) -> Statistics:
+        views = self._view_rows(batch, snapshot, start)
         for name in batch.data:
             inference, emission = self.guide.inference(name), self.guide.model.emission(name)
             inference.evaluate(views[name], batch.data[name], emission)
         rows = self.guide.infer(views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE)
         return rows.statistics()
 
-    def _view_rows(
-        self, batch: Batch, snapshot: Snapshot, names: Sequence[str], start: bool = False
-    ) -> dict[str, ViewRows]:
-        """What the named views say about a batch, in order; those encoded before are not read again."""
+    def _view_rows(self, batch: Batch, snapshot: Snapshot, start: bool = False) -> dict[str, ViewRows]:
+        """What each view says about a batch; those encoded before are not read again."""
         read = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
         return {
             name: read[name] if name in read else self.encodings[name].rows(batch.rows, snapshot.views[name])
-            for name in names
+            for name in self.guide.names
         }
 
-    def _read(self, names: Sequence[str]) -> list[str]:
-        """Those views whose data a pass needs."""
-        return [name for name in names if name not in self.encodings]
+    @property
+    def _read(self) -> list[str]:
+        """The views whose data a pass needs."""
+        return [name for name in self.guide.names if name not in self.encodings]
 
     def _encode(self, names: Sequence[str]) -> None:
         """Encode every row of views whose networks are left as they are from here on."""
@@ -226,101 +229,121 @@ class Run:
     # start
 
     def _start(self) -> None:
-        calibrate(self.guide, self.dataset, self.scope.fresh, self._chunk(), self.device)
-        self._encode([name for name in self.encoded if name not in self.trained])
-        fresh, known = _ordered(self.guide, self.scope.fresh), len(self.scope.fresh) < len(self.guide.names)
-        informed = [name for name in self.guide.names if name not in self.scope.unknown]
-        starting = [name for name in informed if name in fresh]
-        if known:
-            silence(self.guide, starting)
-        else:
-            randomise_weights(self.guide, self.generator)
-        if not starting:
+        """Posteriors of the views that nothing is known of: from principal components, or from the known views."""
+        fresh = _ordered(self.guide, self.scope.fresh)
+        if not fresh:
             return
-        if self.settings.start == "pca" and not known:
-            views = [self.posterior.view(name) for name in informed]
-            stand_ins = partial(self._stand_ins, informed)
-            start_from_components(views, stand_ins, len(self.dataset), self.generator)
-        set_start_noise(self.guide, starting)
-        if known or self.trained or self.guide.declaration.factors.n_components > 1:
-            for _ in range(START_SWEEPS):
-                self._start_sweep(informed, starting)
-        if not known:
-            place_components(self.guide, self.dataset, informed, self.generator)
+        self._encode(self.trained)
+        if len(fresh) < len(self.guide.names):
+            silence(self.guide, fresh)
+            set_start_noise(self.guide, fresh)
+            self._start_sweeps(fresh)
+        else:
+            self._start_afresh()
+        for name in self.trained:
+            del self.encodings[name]
 
-    def _stand_ins(self, names: Sequence[str]) -> Iterator[list[GaussianRows]]:
-        """The named views' rows as Gaussians, a batch at a time."""
+    def _start_afresh(self) -> None:
+        randomise_weights(self.guide, self.generator)
+        if self.settings.start == "pca":
+            start_from_components(self.posterior.views, self._stand_ins, len(self.dataset), self.generator)
+        set_start_noise(self.guide, self.guide.names)
+        if self.trained or self.guide.declaration.factors.n_components > 1:
+            self._start_sweeps(self.guide.names)
+            place_components(self.guide, self.dataset, self.guide.names, self.generator)
+
+    def _start_sweeps(self, names: Sequence[str]) -> None:
+        """Sweeps of the named views alone, with stand-ins where inference is slow."""
+        everything = len(names) == len(self.guide.names)
+        for _ in range(START_SWEEPS):
+            statistics = self._statistics(start=True)
+            self.posterior.update(statistics, None if everything else names)
+
+    def _stand_ins(self) -> Iterator[list[GaussianRows]]:
+        """The views' rows as Gaussians, a batch at a time."""
         snapshot = self.guide.snapshot()
-        for batch in self.dataset.in_order(self._chunk(), self.device, self._read(names)):
+        for batch in self.dataset.in_order(self._chunk(), self.device, self._read):
             self.interrupt.check()
-            yield list(self._view_rows(batch, snapshot, names, start=True).values())
-
-    def _start_sweep(self, informed: Sequence[str], starting: Sequence[str]) -> None:
-        """The views whose rows mean something, before networks do."""
-        self.guide.eval()
-        statistics = self._statistics(informed, start=True)
-        for name, sums in zip(informed, statistics.views, strict=True):
-            if name in starting:
-                self.posterior.view(name).update(sums)
-        if len(starting) == len(informed):
-            self.posterior.factors.update(statistics.factors)
+            yield list(self._view_rows(batch, snapshot, start=True).values())
 
     # minibatches: networks and closed forms together, or closed forms alone
 
-    def _train(self) -> str:
-        batches = -(-len(self.dataset) // self.settings.batch_size)
-        step = None
-        if self.trained:
-            total = batches * self.settings.epochs
-            step = NetworkStep(self.guide, self.trained, self.settings.learning_rate, total)
+    def _network_step(self) -> NetworkStep | None:
+        if not self.trained:
+            return None
+        steps = self._batches * self.settings.epochs
+        return NetworkStep(self.guide, self.trained, self.settings.learning_rate, steps)
+
+    @property
+    def _batches(self) -> int:
+        """Minibatches a pass."""
+        return -(-len(self.dataset) // self.settings.batch_size)
+
+    @property
+    def _warm_up_passes(self) -> int:
+        return math.ceil(WARM_UP * self.settings.epochs) if self.scope.unknown else 0
+
+    def _warm_up(self, step: NetworkStep | None) -> bool:
+        """Train networks that mean nothing yet as plain VAEs; returns whether a callback asked to stop.
+
+        Without weights that is what the model is. Relevances would switch off the factors of latents that do not yet
+        follow the data, for good.
+        """
+        if not self._warm_up_passes:
+            return False
+        silence(self.guide, self.scope.fresh)
+        for _ in range(self._warm_up_passes):
+            statistics = self._train_pass(step, None, 0, learn=False)
+            if self.history.add(statistics, "warm-up"):
+                return True
+        return False
+
+    def _train(self, step: NetworkStep | None) -> str:
         running: Statistics | None = None
-        for epoch in range(self.settings.epochs):
-            running, stop = self._train_pass(step, running, epoch * batches, batches)
-            if epoch == 0 and self.scope.unknown >= set(self.guide.names):
-                place_components(self.guide, self.dataset, self.guide.names, self.generator)
-            if stop:
+        for epoch in range(self.settings.epochs - self._warm_up_passes):
+            running = self._updated(self._train_pass(step, running, epoch * self._batches))
+            if self.history.add(running, "train"):
                 return "callback"
             if self._converged(PATIENCE):
                 return "tolerance"
         return "epochs"
 
     def _train_pass(
-        self, step: NetworkStep | None, running: Statistics | None, done: int, batches: int
-    ) -> tuple[Statistics, bool]:
+        self, step: NetworkStep | None, running: Statistics | None, done: int, learn: bool = True
+    ) -> Statistics:
         """Every row once in random order; statistics are decayed sums of minibatches', for N rows.
 
-        A global update from them is a natural-gradient step (Hoffman et al. 2013) in the space of statistics.
+        A global update from them is a natural-gradient step (Hoffman et al. 2013) in the space of statistics; with
+        ``learn`` false there is none. done: minibatches in earlier passes.
         """
-        self.guide.train()
         size, total = self.settings.batch_size, len(self.dataset)
-        every = 1 if step is None else max(1, batches // UPDATES_A_PASS)
+        every = 1 if step is None else max(1, self._batches // UPDATES_A_PASS)
         forgetting = STOCHASTIC_FORGETTING if step is None else 1.0
-        snapshot = self.guide.snapshot()
-        shuffled = self.dataset.shuffled(size, self.device, self.generator, self._read(self.guide.names))
+        snapshot = self.guide.train().snapshot()
+        shuffled = self.dataset.shuffled(size, self.device, self.generator, self._read)
         for i, batch in enumerate(shuffled, start=1):
             self.interrupt.check()
-            views = self._view_rows(batch, snapshot, self.guide.names)
+            views = self._view_rows(batch, snapshot)
             rows = self.guide.infer(views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS)
             if step is not None:
                 step(batch.data, views, partial(prior_from_other_views, snapshot, rows))
             part = rows.statistics().scaled(total / batch.n)
             share = max(batch.n / total, (done + i) ** -forgetting)
             running = part if running is None else running.scaled(1 - share) + part.scaled(share)
-            if i % every == 0:
+            if learn and i % every == 0:
                 if step is None and i % ROTATION_STEPS == 0:
                     running = self._updated(running)
                 else:
                     self.posterior.update(running, self.learnt)
                 snapshot = self.guide.snapshot()
-        running = self._updated(running)
-        return running, self.history.add(running, "train")
+        return running
 
     def _converged(self, window: int) -> bool:
         """Whether the objective rose by less than the tolerance of its size for each pass of a window.
 
         The objective is the bound, unless a view's likelihood is tempered.
         """
-        records = self.history.records
+        records = [record for record in self.history.records if record["stage"] != "warm-up"]
         if len(records) <= window:
             return False
         gain = records[-1]["objective"] - records[-1 - window]["objective"]
