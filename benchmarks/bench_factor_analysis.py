@@ -42,8 +42,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import pyro_favae as fv
 from pyro_favae.data import Dataset, prepare
 from pyro_favae.fitting import pyro_pair
-from pyro_favae.inference.fit import Run, Settings
+from pyro_favae.inference.fit import Run
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.results.predictive import inferred
 
 HIDDEN = 0.05  # share of the observed entries
@@ -238,7 +239,7 @@ def learn_ours(task: Task, seed: int, options: argparse.Namespace) -> tuple[Watc
     def each(_: dict) -> None:
         watch.look(lambda: predictions(guide, dataset), charged=True)
 
-    outcome = Run(guide, dataset, settings(seed, (each,)))()
+    outcome = Run(guide, dataset, settings(seed, (each,)), Scope.afresh(guide.names))()
     watch.stop()
     return watch, outcome.ended_by
 
@@ -418,7 +419,7 @@ def started(values: np.ndarray, n_factors: int, per_feature: bool) -> Run:
     model = fv.FAVAE({"table": fv.views.Real(values.shape[1])}, n_factors=n_factors, noise=noise)
     dataset = prepare(model, {"table": values})
     _, guide = pyro_pair(model, len(dataset))
-    run = Run(guide, dataset, settings(seed=0))
+    run = Run(guide, dataset, settings(seed=0), Scope.afresh(guide.names))
     run._start()
     for _ in range(2):
         run._sweep("sweep")

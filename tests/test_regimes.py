@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import pyro_favae as fv
-from pyro_favae.inference.fit import Run
+from pyro_favae.inference.passes import Passes
 
 
 @cache
@@ -95,7 +95,7 @@ def test_predictions_from_disk_are_the_same(tmp_path):
 
 def in_chunks(monkeypatch, size: int, data: dict, **options) -> fv.Fit:
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_chunk", lambda run: size)
+        patch.setattr(Passes, "chunk", size)
         return fit(data, **options)
 
 
@@ -111,7 +111,7 @@ def test_the_size_of_chunks_does_not_matter(monkeypatch, size):
 @pytest.mark.parametrize("size", [37, 599])
 def test_nor_does_it_for_logits_whose_bound_is_tight(monkeypatch, size):
     """How far it is tightened depends on the worst row of a chunk, so here it is all the way."""
-    monkeypatch.setattr("pyro_favae.inference.fit.LEARNING_TOLERANCE", 1e-13)
+    monkeypatch.setattr("pyro_favae.inference.passes.LEARNING_TOLERANCE", 1e-13)
     data = with_gaps(rows(600, "x", "b", "c"))
     whole, parts = (in_chunks(monkeypatch, n, data, epochs=3) for n in (600, size))
     np.testing.assert_allclose(parts.history["elbo"], whole.history["elbo"], rtol=1e-9)

@@ -6,8 +6,9 @@ import torch
 
 from pyro_favae.data import Dataset
 from pyro_favae.errors import SpecError
-from pyro_favae.inference.fit import Outcome, Run, Scope, Settings
+from pyro_favae.inference.fit import Run
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.models.views import DecoderView
 from pyro_favae.results.fit import Fit
@@ -35,7 +36,7 @@ def learn(
         known(guide)
         favae_model.to(place)
         guide.to(place)
-        outcome: Outcome = Run(guide, dataset, settings, scope)()
+        outcome = Run(guide, dataset, settings, scope)()
     return Fit(guide, outcome.history, outcome.ended_by)
 
 

@@ -75,7 +75,7 @@ class PlainTraining:
 
     def read_units(self) -> None:
         """Let the view read its units off the data."""
-        calibrate(self.guide, self.dataset, [self.name], self.batch_size, self.device)
+        calibrate(self.guide, self.dataset, [self.name], self.batch_size)
 
     @torch.no_grad()
     def keep_scale(self) -> None:

@@ -1,7 +1,7 @@
 """The one loop: rows → closed-form q(g) → networks' step → additive statistics → global updates."""
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -9,19 +9,17 @@ from functools import partial
 import pandas as pd
 import torch
 
-from pyro_favae.data.dataset import Batch, Dataset
-from pyro_favae.errors import SpecError
+from pyro_favae.data.dataset import Dataset
 from pyro_favae.inference.elbo import elbo_terms
-from pyro_favae.inference.encodings import Encodings
 from pyro_favae.inference.extrapolation import NoiseExtrapolation
-from pyro_favae.inference.guide import LEARNING_STEPS, LEARNING_TOLERANCE, FAVAEGuide
-from pyro_favae.inference.history import Callback, History
+from pyro_favae.inference.guide import LEARNING_STEPS, FAVAEGuide
+from pyro_favae.inference.history import History
 from pyro_favae.inference.interrupt import DeferredInterrupt
 from pyro_favae.inference.order import sort_factors
+from pyro_favae.inference.passes import Passes
 from pyro_favae.inference.principal import start_from_components
 from pyro_favae.inference.rotation import rotate
-from pyro_favae.inference.rows import ViewRows
-from pyro_favae.inference.snapshot import Snapshot
+from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.inference.start import (
     calibrate,
     place_components,
@@ -31,55 +29,14 @@ from pyro_favae.inference.start import (
 )
 from pyro_favae.inference.statistics import Statistics
 from pyro_favae.inference.step import NetworkStep, prior_from_other_views
-from pyro_favae.inference.views.gaussian import GaussianRows
-from pyro_favae.models.declaration import require_count, require_positive
 
-SCHEDULES = ("joint", "closed-form", "stochastic")
-STARTS = ("pca", "random")
 WARM_UP = 1 / 3  # of the passes, in which new networks are trained before factors are sought in their latents
 START_SWEEPS = 3  # closed-form sweeps before networks are trained or components placed
 SETTLING_SWEEPS = 3  # closed-form sweeps after the networks have stopped
 UPDATES_A_PASS = 4  # global updates in a pass that also trains networks
-CHUNK_BYTES = 2**23  # of closed-form views: what a processor's cache holds between two products
 STOCHASTIC_FORGETTING = 0.7  # the t-th minibatch weighs t^-0.7, and at least its share of the rows
 ROTATION_STEPS = 10  # minibatches between rotations where no network is trained
 PATIENCE = 10  # passes over which a stochastic bound's gain is judged
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to learn; see :func:`pyro_favae.fit`. Raises :class:`SpecError` for what cannot be meant."""
-
-    epochs: int = 200
-    tolerance: float = 1e-5
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    schedule: str = "joint"
-    seed: int = 0
-    start: str = "pca"
-    progress: bool = True
-    callbacks: tuple[Callback, ...] = ()
-
-    def __post_init__(self) -> None:
-        require_count("fit", epochs=self.epochs, batch_size=self.batch_size)
-        require_positive("fit", learning_rate=self.learning_rate, tolerance=self.tolerance)
-        for name, choices in (("schedule", SCHEDULES), ("start", STARTS)):
-            if getattr(self, name) not in choices:
-                expected = ", ".join(map(repr, choices))
-                raise SpecError(f"fit: {name} is {getattr(self, name)!r}, expected one of {expected}")
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Where a run starts from and what it may change: names of views.
-
-    With some posteriors left as they are, so are the factors' prior and their coordinates.
-    """
-
-    trained: frozenset[str]  # networks that take gradient steps
-    unknown: frozenset[str]  # networks that mean nothing yet, and are warmed up
-    learnt: frozenset[str]  # posteriors that are updated
-    fresh: frozenset[str]  # posteriors that nothing is known of yet
 
 
 @dataclass(frozen=True)
@@ -96,21 +53,20 @@ class Run:
     def __init__(self, guide: FAVAEGuide, dataset: Dataset, settings: Settings, scope: Scope) -> None:
         self.guide, self.dataset, self.settings, self.scope = guide, dataset, settings, scope
         self.posterior = guide.posterior
-        self.device = guide.posterior.factors.component_means.device
+        self.passes = Passes(guide, dataset, settings.batch_size)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.encoded = [name for name in guide.names if guide.inference(name).trained_by_gradient]
+        encoded = [name for name in guide.names if guide.inference(name).trained_by_gradient]
         self.trained = [] if settings.schedule == "closed-form" else _ordered(guide, scope.trained)
-        self.encodings: dict[str, Encodings] = {}
+        self.untrained = [name for name in encoded if name not in self.trained]
         self.learnt = None if scope.learnt >= set(guide.names) else scope.learnt
-        betas = {name: guide.declaration.views[name].beta for name in self.encoded}
+        betas = {name: guide.declaration.views[name].beta for name in encoded}
         total = settings.epochs + self._settling_sweeps
-        self.interrupt = DeferredInterrupt()
         self.history = History(self.posterior, betas, settings.callbacks, settings.progress, total)
 
     def __call__(self) -> Outcome:
         """Learn; Ctrl-C ends the run early and keeps what was learnt."""
         try:
-            with self.interrupt:
+            with self.passes.interrupt:
                 ended_by = self._learn()
         except KeyboardInterrupt:
             ended_by = "interrupted"
@@ -120,21 +76,18 @@ class Run:
             if self.learnt is None:
                 sort_factors(self.posterior)
         if not self.history.records:
-            self.interrupt = DeferredInterrupt()
+            self.passes.interrupt = DeferredInterrupt()
             self._sweep("interrupted")
         return Outcome(self.history.frame(), ended_by)
 
     def _learn(self) -> str:
-        calibrate(self.guide, self.dataset, self.scope.fresh, self._chunk(), self.device)
-        self._encode([name for name in self.encoded if name not in self.trained])
         step = self._network_step()
-        if self._warm_up(step):
+        if self._start(step):
             return "callback"
-        self._start()
         if not self._settling_sweeps:
             return self._sweep_to_tolerance(self.settings.epochs)
         ended_by = self._train(step)
-        self._encode(self.trained)
+        self.passes.encode(self.trained)
         for _ in range(self._settling_sweeps):
             self._sweep("settle")
         return ended_by
@@ -176,77 +129,44 @@ class Run:
         return statistics
 
     def _swept(self) -> Statistics:
-        return self._updated(self._statistics())
+        return self._updated(self.passes.statistics())
 
     def _updated(self, statistics: Statistics) -> Statistics:
         """Update the global posterior; returns the statistics in what are now the factors' coordinates."""
         self.posterior.update(statistics, self.learnt)
         return statistics if self.learnt else rotate(self.posterior, statistics).statistics
 
-    def _statistics(self, start: bool = False) -> Statistics:
-        total, snapshot = None, self.guide.eval().snapshot()
-        with torch.no_grad():
-            for batch in self.dataset.in_order(self._chunk(), self.device, self._read):
-                self.interrupt.check()
-                part = self._batch_statistics(batch, snapshot, start)
-                total = part if total is None else total + part
-        return total
-
-    def _batch_statistics(self, batch: Batch, snapshot: Snapshot, start: bool) -> Statistics:
-        views = self._view_rows(batch, snapshot, start)
-        for name in batch.data:
-            inference, emission = self.guide.inference(name), self.guide.model.emission(name)
-            inference.evaluate(views[name], batch.data[name], emission)
-        rows = self.guide.infer(views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE)
-        return rows.statistics()
-
-    def _view_rows(self, batch: Batch, snapshot: Snapshot, start: bool = False) -> dict[str, ViewRows]:
-        """What each view says about a batch; those encoded before are not read again."""
-        read = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
-        return {
-            name: read[name] if name in read else self.encodings[name].rows(batch.rows, snapshot.views[name])
-            for name in self.guide.names
-        }
-
-    @property
-    def _read(self) -> list[str]:
-        """The views whose data a pass needs."""
-        return [name for name in self.guide.names if name not in self.encodings]
-
-    def _encode(self, names: Sequence[str]) -> None:
-        """Encode every row of views whose networks are left as they are from here on."""
-        snapshot = self.guide.snapshot()
-        for name in names:
-            self.encodings[name] = Encodings(self.guide, snapshot, self.dataset, name, self._chunk())
-
-    def _chunk(self) -> int:
-        """Rows at a time where nothing but speed and memory depends on it."""
-        if self.encoded:
-            return max(self.settings.batch_size, 2048)
-        width = sum(view.latent_dim for view in self.guide.declaration.views.values())
-        return min(4096, max(256, CHUNK_BYTES // (8 * width)))
-
     # start
 
-    def _start(self) -> None:
-        """Posteriors of the views that nothing is known of: from principal components, or from the known views."""
+    def _start(self, step: NetworkStep | None = None) -> bool:
+        """Units, networks, posteriors of what nothing is known of; returns whether a callback asked to stop."""
+        calibrate(self.guide, self.dataset, self.scope.fresh, self.passes.chunk)
+        self.passes.encode(self.untrained)
+        if self._warm_up(step):
+            return True
+        self._start_posteriors()
+        return False
+
+    def _start_posteriors(self) -> None:
+        """From principal components, or from what is known of other views."""
         fresh = _ordered(self.guide, self.scope.fresh)
         if not fresh:
             return
-        self._encode(self.trained)
+        self.passes.encode(self.trained)
         if len(fresh) < len(self.guide.names):
             silence(self.guide, fresh)
             set_start_noise(self.guide, fresh)
             self._start_sweeps(fresh)
         else:
             self._start_afresh()
-        for name in self.trained:
-            del self.encodings[name]
+        self.passes.read_again(self.trained)
 
     def _start_afresh(self) -> None:
         randomise_weights(self.guide, self.generator)
         if self.settings.start == "pca":
-            start_from_components(self.posterior.views, self._stand_ins, len(self.dataset), self.generator)
+            start_from_components(
+                self.posterior.views, self.passes.stand_ins, len(self.dataset), self.generator
+            )
         set_start_noise(self.guide, self.guide.names)
         if self.trained or self.guide.declaration.factors.n_components > 1:
             self._start_sweeps(self.guide.names)
@@ -256,15 +176,8 @@ class Run:
         """Sweeps of the named views alone, with stand-ins where inference is slow."""
         everything = len(names) == len(self.guide.names)
         for _ in range(START_SWEEPS):
-            statistics = self._statistics(start=True)
+            statistics = self.passes.statistics(start=True)
             self.posterior.update(statistics, None if everything else names)
-
-    def _stand_ins(self) -> Iterator[list[GaussianRows]]:
-        """The views' rows as Gaussians, a batch at a time."""
-        snapshot = self.guide.snapshot()
-        for batch in self.dataset.in_order(self._chunk(), self.device, self._read):
-            self.interrupt.check()
-            yield list(self._view_rows(batch, snapshot, start=True).values())
 
     # minibatches: networks and closed forms together, or closed forms alone
 
@@ -316,14 +229,12 @@ class Run:
         A global update from them is a natural-gradient step (Hoffman et al. 2013) in the space of statistics; with
         ``learn`` false there is none. done: minibatches in earlier passes.
         """
-        size, total = self.settings.batch_size, len(self.dataset)
+        total = len(self.dataset)
         every = 1 if step is None else max(1, self._batches // UPDATES_A_PASS)
         forgetting = STOCHASTIC_FORGETTING if step is None else 1.0
         snapshot = self.guide.train().snapshot()
-        shuffled = self.dataset.shuffled(size, self.device, self.generator, self._read)
-        for i, batch in enumerate(shuffled, start=1):
-            self.interrupt.check()
-            views = self._view_rows(batch, snapshot)
+        for i, batch in enumerate(self.passes.shuffled(self.generator), start=1):
+            views = self.passes.view_rows(batch, snapshot)
             rows = self.guide.infer(views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS)
             if step is not None:
                 step(batch.data, views, partial(prior_from_other_views, snapshot, rows))

@@ -19,14 +19,12 @@ SEEDING_JITTER = 0.1  # posterior standard deviations, so that identical rows ca
 
 
 @torch.no_grad()
-def calibrate(
-    guide: FAVAEGuide, dataset: Dataset, names: Collection[str], chunk: int, device: torch.device
-) -> None:
+def calibrate(guide: FAVAEGuide, dataset: Dataset, names: Collection[str], chunk: int) -> None:
     """Let those of the named views that need to read their units off what is observed, ``chunk`` rows at a time."""
     for name in names:
         emission = guide.model.emission(name)
         if emission.needs_moments:
-            moments = dataset.moments(name, chunk, device)
+            moments = dataset.moments(name, chunk, guide.posterior.factors.component_means.device)
             emission.calibrate(moments)
             if emission.unit is not None and guide.declaration.views[name].standardise == "none":
                 size = len(emission.unit)  # further columns are variances

@@ -101,7 +101,7 @@ def test_the_chunk_size_does_not_change_a_closed_form_fit(missing, monkeypatch):
     values = data()
     values["a"][np.random.default_rng(1).random(values["a"].shape) < missing] = np.nan
     whole = fit(MODEL, values, epochs=5, tolerance=1e-12, **QUIET).history["elbo"]
-    monkeypatch.setattr("pyro_favae.inference.fit.Run._chunk", lambda self: 7)
+    monkeypatch.setattr("pyro_favae.inference.passes.Passes.chunk", 7)
     parts = fit(MODEL, values, epochs=5, tolerance=1e-12, **QUIET).history["elbo"]
     np.testing.assert_allclose(parts, whole, rtol=1e-9)
 

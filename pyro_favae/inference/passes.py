@@ -1,0 +1,94 @@
+"""Passes over every row: what the views say under the present posterior, and the sums of it."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from pyro_favae.data.dataset import Batch, Dataset
+from pyro_favae.inference.encodings import Encodings
+from pyro_favae.inference.guide import LEARNING_TOLERANCE, FAVAEGuide
+from pyro_favae.inference.interrupt import DeferredInterrupt
+from pyro_favae.inference.rows import ViewRows
+from pyro_favae.inference.snapshot import Snapshot
+from pyro_favae.inference.statistics import Statistics
+from pyro_favae.inference.views.gaussian import GaussianRows
+
+CHUNK_BYTES = 2**23  # of closed-form views: what a processor's cache holds between two products
+CHUNK_ROWS = 2048  # of views with networks
+
+
+class Passes:
+    """Reads a data set in order or shuffled; views whose networks are left as they are are encoded once."""
+
+    def __init__(self, guide: FAVAEGuide, dataset: Dataset, batch_size: int) -> None:
+        self.guide, self.dataset, self.batch_size = guide, dataset, batch_size
+        self.device = guide.posterior.factors.component_means.device
+        self.interrupt = DeferredInterrupt()
+        self.encodings: dict[str, Encodings] = {}
+
+    def statistics(self, start: bool = False) -> Statistics:
+        """Sums over every row; with ``start``, of stand-ins where a view's inference is slow."""
+        total, snapshot = None, self.guide.eval().snapshot()
+        with torch.no_grad():
+            for batch in self._in_order():
+                part = self._batch_statistics(batch, snapshot, start)
+                total = part if total is None else total + part
+        return total
+
+    def _batch_statistics(self, batch: Batch, snapshot: Snapshot, start: bool) -> Statistics:
+        views = self.view_rows(batch, snapshot, start)
+        for name in batch.data:
+            inference, emission = self.guide.inference(name), self.guide.model.emission(name)
+            inference.evaluate(views[name], batch.data[name], emission)
+        rows = self.guide.infer(views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE)
+        return rows.statistics()
+
+    def stand_ins(self) -> Iterator[list[GaussianRows]]:
+        """The views' rows as Gaussians, a batch at a time."""
+        snapshot = self.guide.snapshot()
+        for batch in self._in_order():
+            yield list(self.view_rows(batch, snapshot, start=True).values())
+
+    def shuffled(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Minibatches in random order, every row once."""
+        names = self._read
+        for batch in self.dataset.shuffled(self.batch_size, self.device, generator, names):
+            self.interrupt.check()
+            yield batch
+
+    def view_rows(self, batch: Batch, snapshot: Snapshot, start: bool = False) -> dict[str, ViewRows]:
+        """What each view says about a batch; those encoded before are not read again."""
+        read = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
+        return {
+            name: read[name] if name in read else self.encodings[name].rows(batch.rows, snapshot.views[name])
+            for name in self.guide.names
+        }
+
+    def encode(self, names: Sequence[str]) -> None:
+        """Encode every row of views whose networks are left as they are from here on."""
+        snapshot = self.guide.snapshot()
+        for name in names:
+            self.encodings[name] = Encodings(self.guide, snapshot, self.dataset, name, self.chunk)
+
+    def read_again(self, names: Sequence[str]) -> None:
+        """Forget the encodings of views whose networks are about to change."""
+        for name in names:
+            del self.encodings[name]
+
+    def _in_order(self) -> Iterator[Batch]:
+        for batch in self.dataset.in_order(self.chunk, self.device, self._read):
+            self.interrupt.check()
+            yield batch
+
+    @property
+    def _read(self) -> list[str]:
+        """The views whose data a pass needs."""
+        return [name for name in self.guide.names if name not in self.encodings]
+
+    @property
+    def chunk(self) -> int:
+        """Rows at a time where nothing but speed and memory depends on it."""
+        if any(inference.trained_by_gradient for inference in self.guide.inferences):
+            return max(self.batch_size, CHUNK_ROWS)
+        width = sum(view.latent_dim for view in self.guide.declaration.views.values())
+        return min(4096, max(256, CHUNK_BYTES // (8 * width)))

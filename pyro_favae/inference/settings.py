@@ -1,0 +1,55 @@
+"""How to learn, and how much of a model."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pyro_favae.errors import SpecError
+from pyro_favae.inference.history import Callback
+from pyro_favae.models.declaration import require_count, require_positive
+
+SCHEDULES = ("joint", "closed-form", "stochastic")
+STARTS = ("pca", "random")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to learn; see :func:`pyro_favae.fit`. Raises :class:`SpecError` for what cannot be meant."""
+
+    epochs: int = 200
+    tolerance: float = 1e-5
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    schedule: str = "joint"
+    seed: int = 0
+    start: str = "pca"
+    progress: bool = True
+    callbacks: tuple[Callback, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_count("fit", epochs=self.epochs, batch_size=self.batch_size)
+        require_positive("fit", learning_rate=self.learning_rate, tolerance=self.tolerance)
+        for name, choices in (("schedule", SCHEDULES), ("start", STARTS)):
+            if getattr(self, name) not in choices:
+                expected = ", ".join(map(repr, choices))
+                raise SpecError(f"fit: {name} is {getattr(self, name)!r}, expected one of {expected}")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a run starts from and what it may change: names of views.
+
+    With some posteriors left as they are, so are the factors' prior and their coordinates.
+    """
+
+    trained: frozenset[str]  # networks that take gradient steps
+    unknown: frozenset[str]  # networks that mean nothing yet, and are warmed up
+    learnt: frozenset[str]  # posteriors that are updated
+    fresh: frozenset[str]  # posteriors that nothing is known of yet
+
+    @classmethod
+    def afresh(
+        cls, names: Collection[str], trained: Collection[str] = (), known: Collection[str] = ()
+    ) -> "Scope":
+        """Learn everything of the named views from nothing, but for the networks that are known."""
+        everything, trained = frozenset(names), frozenset(trained)
+        return cls(trained=trained, unknown=trained - frozenset(known), learnt=everything, fresh=everything)
