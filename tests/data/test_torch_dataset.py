@@ -1,5 +1,7 @@
 """Torch datasets: read a row at a time, and what each unfit one is told."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -157,6 +159,22 @@ def test_what_one_conditions_on_may_be_a_dataset():
     model = fv.FAVAE({"x": Real(3), "y": Real(2)}, 1)
     dataset = given_views(model, {"x": Items(np.arange(6.0).reshape(2, 3))})
     assert dataset.batch(slice(None), CPU).data["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@dataclass(frozen=True)
+class Padded(Real):
+    """Shorter rows are padded at their end."""
+
+    def collected(self, name: str, rows) -> np.ndarray:
+        return np.stack([np.pad(row, (0, self.dim - len(row)), constant_values=np.nan) for row in rows])
+
+
+def test_items_of_variable_length_where_the_view_pads_them():
+    items = Items([torch.ones(size) for size in (3, 1, 2)])
+    dataset = prepare(fv.FAVAE({"x": Padded(3)}, 1), {"x": items})
+    assert dataset.batch(slice(None), CPU).observed["x"].sum(1).tolist() == [3, 1, 2]
+    with pytest.raises(DataError, match=r"'x', row 1, has an item of shape \(1,\), expected \(3,\)"):
+        dataset_of(Real(3), items)
 
 
 class Stream(IterableDataset):
