@@ -68,7 +68,7 @@ def as_rows(view: View, values: Any) -> Any:
         return values
     try:
         shape = tuple(values.shape) if isinstance(values, Tensor) else np.shape(values)
-    except ValueError:  # rows, some of them None
+    except (TypeError, ValueError, RuntimeError):  # rows of a list, some of them None, or tensors as they are
         return values
     if shape != view.event_shape:
         return values

@@ -29,8 +29,7 @@ def numbers(what: str, values: Any) -> Tensor:
         tensor = tensor if tensor.layout == torch.strided else tensor.to_dense()
     else:
         try:
-            masked = isinstance(values, np.ma.MaskedArray)
-            array = values.astype(np.float64).filled(np.nan) if masked else np.asarray(values)
+            array = _array(values)
             if array.dtype == object:
                 array = array.astype(np.float64)
             tensor = as_tensor(array)
@@ -49,7 +48,7 @@ def numbers(what: str, values: Any) -> Tensor:
 def stacked(name: str, view: View, rows: Sequence[Any]) -> tuple[np.ndarray, Tensor | None]:
     """Rows of a list as one array, zeros for those that are None, and which are, if any: (N,) booleans."""
     absent = torch.tensor([row is None for row in rows], dtype=torch.bool)
-    known = [_array(name, row) for row in rows if row is not None]
+    known = [_row(name, row) for row in rows if row is not None]
     if any(row.shape != view.event_shape for row in known):
         values = view.collected(name, known)
     else:
@@ -61,14 +60,21 @@ def stacked(name: str, view: View, rows: Sequence[Any]) -> tuple[np.ndarray, Ten
     return whole, absent
 
 
-def _array(name: str, row: Any) -> np.ndarray:
+def _row(name: str, row: Any) -> np.ndarray:
     try:
-        return np.asarray(row.detach().cpu() if isinstance(row, Tensor) else row)
+        return _array(row.detach().cpu() if isinstance(row, Tensor) else row)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"view {name!r}: a row of it cannot be read as an array of numbers: {error}; parts of unequal shape are "
             "the usual cause"
         ) from error
+
+
+def _array(values: Any) -> np.ndarray:
+    """An array, NaN where a masked one is masked: NumPy would hand out what the mask hides."""
+    if isinstance(values, np.ma.MaskedArray):
+        return values.astype(np.result_type(values, np.float64)).filled(np.nan)
+    return np.asarray(values)
 
 
 def rows_shape(view: View, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -264,6 +264,18 @@ def test_masked_entries_are_missing():
     np.testing.assert_array_equal(rows(dataset, "table")[1], ~mask)
     codes = np.ma.MaskedArray(good()["species"], mask[:, 2])
     assert prepare(MODEL, good(species=codes)).views["species"].present.tolist() == (~mask[:, 2]).tolist()
+    in_list = list(np.ma.MaskedArray(values, mask))
+    np.testing.assert_array_equal(rows(prepare(MODEL, good(table=in_list)), "table")[1], ~mask)
+    with pytest.raises(DataError, match="complex"):
+        prepare(MODEL, good(table=np.ma.MaskedArray(values.astype(complex), mask)))
+
+
+def test_tensors_in_a_list():
+    table = torch.as_tensor(good()["table"]).requires_grad_()
+    for given in (list(table), [None, *table[1:]]):
+        seen, observed = rows(given_views(MODEL, {"table": given}), "table")
+        assert observed[:, 0].tolist() == [given[0] is not None] + [True] * (N - 1)
+        np.testing.assert_array_equal(seen[1:], table.detach()[1:])
 
 
 def test_uint8_images_stay_small_and_are_scaled_in_batches():
