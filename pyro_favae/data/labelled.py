@@ -70,7 +70,10 @@ def require_unique(what: str, index: pd.Index) -> None:
     """Raise :class:`DataError` if two rows have one name."""
     if index.has_duplicates:
         repeated = index[index.duplicated()][0]
-        raise DataError(f"{what}: the index repeats {repeated!r}, expected one row for each label")
+        raise DataError(
+            f"{what}: the index repeats {repeated!r}, expected one row for each label; where several batches number "
+            "their rows alike, put the batch into the names"
+        )
 
 
 def _of_frame(name: str, view: View, frame: pd.DataFrame | pd.Series) -> np.ndarray:
