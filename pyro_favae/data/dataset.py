@@ -1,7 +1,7 @@
 """Aligned rows of several views, and minibatches of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import pandas as pd
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.data.moments import merged, moments_of
-from pyro_favae.data.source import Source
+from pyro_favae.data.source import ReindexedSource, Source
 from pyro_favae.models.views import View
 from pyro_favae.models.views.base import Moments
 
@@ -19,14 +19,16 @@ class Batch:
     """Rows on the device, in the types that learning works in; zeros where something is missing."""
 
     data: dict[str, Tensor]  # (rows, *event) by view
-    observed: dict[str, Tensor]  # booleans by view, (rows, 1), or (rows, D) where single entries are missing
+    observed: dict[
+        str, Tensor
+    ]  # booleans by view, (rows, 1), or (rows, *event) where single entries are missing
     n: int
     rows: slice | Tensor  # which rows of the data set these are
 
 
 @dataclass(frozen=True)
 class ViewData:
-    """The rows of one view, NaN where something is missing."""
+    """The rows of one view, NaN where an entry is missing; what stands in rows that lack the view means nothing."""
 
     view: View
     source: Source
@@ -37,11 +39,18 @@ class ViewData:
         """Values and what is observed of them; see :class:`Batch`."""
         values = self.view.as_float(self.source.take(rows).to(device))
         present = self.present[rows].to(device)
-        observed = ~torch.isnan(values) if self.partial else present[:, None]
+        everywhere = present.reshape(-1, *[1] * (values.dim() - 1))
+        observed = ~torch.isnan(values) & everywhere if self.partial else present[:, None]
         if self.partial or not present.all():
-            shape = observed.shape if self.partial else (-1, *[1] * (values.dim() - 1))
-            values = torch.where(observed.reshape(shape), values, 0.0)
+            values = torch.where(observed if self.partial else everywhere, values, 0.0)
         return values, observed
+
+    def reindexed(self, positions: Tensor) -> "ViewData":
+        """The same rows in another order: positions (N,) among them, −1 for a row that lacks the view."""
+        known = positions >= 0
+        present = known.clone()
+        present[known] = self.present[positions[known]]
+        return replace(self, source=ReindexedSource(self.source, positions), present=present)
 
 
 @dataclass(frozen=True)

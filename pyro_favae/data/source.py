@@ -1,4 +1,4 @@
-"""Where the rows of a view come from: memory, or a memory-mapped file of which only what is asked for is read."""
+"""Where the rows of a view come from: memory, a memory-mapped file, or rows of another source in another order."""
 
 from abc import ABC, abstractmethod
 from math import prod
@@ -68,3 +68,22 @@ class MemmapSource(Source):
         offset = self.offset + start * prod(self.shape[1:]) * self.dtype.itemsize
         shape = (stop - start, *self.shape[1:])
         return np.memmap(self.filename, self.dtype, mode="r", offset=offset, shape=shape)
+
+
+class ReindexedSource(Source):
+    """Rows of another source in another order, zeros where it has none."""
+
+    def __init__(self, source: Source, positions: Tensor) -> None:
+        """Positions: (N,), which row of the source each row is, −1 for none."""
+        self.source, self.positions = source, positions
+        self.shape = (len(positions), *source.shape[1:])
+
+    def take(self, rows: slice | Tensor) -> Tensor:
+        positions = self.positions[rows]
+        known = positions >= 0
+        taken = self.source.take(positions[known])
+        if known.all():
+            return taken
+        values = taken.new_zeros(len(positions), *self.shape[1:])
+        values[known] = taken
+        return values

@@ -2,7 +2,8 @@
 
 from pyro_favae.datasets.attributes import digit_attributes, one_hot
 from pyro_favae.datasets.digits import load_digits
+from pyro_favae.datasets.field import Field
 from pyro_favae.datasets.labelled import LabelledImages
 from pyro_favae.datasets.mnist import load_mnist
 
-__all__ = ["LabelledImages", "digit_attributes", "load_digits", "load_mnist", "one_hot"]
+__all__ = ["Field", "LabelledImages", "digit_attributes", "load_digits", "load_mnist", "one_hot"]

@@ -1,5 +1,7 @@
 """Data in: alignment, missing rows, and what each bad input is told."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -246,6 +248,36 @@ def test_none_within_a_row_is_a_missing_entry():
     assert np.argwhere(~observed).tolist() == [[2, 1]]
 
 
+def test_rows_of_none_beside_missing_entries():
+    table = good()["table"].tolist()
+    table[0], table[2][1] = None, None
+    _, observed = rows(prepare(MODEL, good(table=table)), "table")
+    assert np.argwhere(~observed).tolist() == [[0, 0], [0, 1], [0, 2], [2, 1]]
+
+
+def test_masked_entries_are_missing():
+    values = good()["table"]
+    mask = np.zeros(values.shape, dtype=bool)
+    mask[1, 2] = mask[4] = True
+    dataset = prepare(MODEL, good(table=np.ma.MaskedArray(values, mask)))
+    assert (~dataset.views["table"].present).nonzero().tolist() == [[4]]
+    np.testing.assert_array_equal(rows(dataset, "table")[1], ~mask)
+    codes = np.ma.MaskedArray(good()["species"], mask[:, 2])
+    assert prepare(MODEL, good(species=codes)).views["species"].present.tolist() == (~mask[:, 2]).tolist()
+    in_list = list(np.ma.MaskedArray(values, mask))
+    np.testing.assert_array_equal(rows(prepare(MODEL, good(table=in_list)), "table")[1], ~mask)
+    with pytest.raises(DataError, match="complex"):
+        prepare(MODEL, good(table=np.ma.MaskedArray(values.astype(complex), mask)))
+
+
+def test_tensors_in_a_list():
+    table = torch.as_tensor(good()["table"]).requires_grad_()
+    for given in (list(table), [None, *table[1:]]):
+        seen, observed = rows(given_views(MODEL, {"table": given}), "table")
+        assert observed[:, 0].tolist() == [given[0] is not None] + [True] * (N - 1)
+        np.testing.assert_array_equal(seen[1:], table.detach()[1:])
+
+
 def test_uint8_images_stay_small_and_are_scaled_in_batches():
     pixels = np.random.default_rng(0).integers(0, 256, size=(N, 1, 4, 4), dtype=np.uint8)
     dataset = prepare(MODEL, good(image=pixels))
@@ -337,6 +369,119 @@ def test_columns_that_were_not_declared_are_left_out():
     given = frame(range(4)).assign(extra=1.0)
     dataset = prepare(TWO, {"table": given, "other": np.zeros((4, 2))})
     np.testing.assert_array_equal(rows(dataset, "table")[0], frame(range(4)).to_numpy())
+
+
+def test_missing_rows_and_entries_of_a_frame_with_its_own_index():
+    first, second = frame(["x", "y", "z"]), frame(["w", "z", "v", "x"], columns=("p", "q"))
+    first.loc["z"] = np.nan
+    second.loc["x", "q"] = np.nan
+    dataset = prepare(TWO, {"table": first, "other": second})
+    place = {label: i for i, label in enumerate(dataset.index)}
+    _, observed = rows(dataset, "table")
+    assert {label for label in place if observed[place[label]].all()} == {"x", "y"}
+    values, observed = rows(dataset, "other")
+    assert observed[place["x"]].tolist() == [True, False]
+    assert not observed[place["y"]].any()
+    assert values[place["v"]].tolist() == second.loc["v"].tolist()
+    assert np.isfinite(values).all()
+
+
+def test_a_frame_without_rows_beside_one_with_some():
+    given = {"table": frame(["x", "y"]), "other": frame(["x"], columns=("p", "q"))[:0]}
+    assert not rows(given_views(TWO, given), "other")[1].any()
+    with pytest.raises(DataError, match="'other' is missing in all 2 rows"):
+        prepare(TWO, given)
+
+
+def test_names_of_another_kind_that_meet_no_row():
+    """As the row names of an AnnData, always strings, beside a frame's numbers."""
+    given = {"table": frame(range(3)), "other": frame(["0", "1", "2"], columns=("p", "q"))}
+    with pytest.raises(DataError, match=r"'other' names its rows by string \('0'\).*integer \(0\).*astype"):
+        prepare(TWO, given)
+
+
+def test_names_of_many_levels():
+    index = pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)])
+    given = {"table": frame(index), "other": frame(index[::-1], columns=("p", "q"))}
+    dataset = prepare(TWO, given)
+    assert list(dataset.index) == list(index)
+    np.testing.assert_array_equal(rows(dataset, "other")[0], given["other"].to_numpy()[::-1])
+    given["other"].index = ["p", "q", "r"]
+    with pytest.raises(DataError, match="'other' names its rows by string"):
+        prepare(TWO, given)
+
+
+@dataclass(frozen=True)
+class Padded(Image):
+    """Rows of variable length, shorter ones padded at their end."""
+
+    missing_entries = True
+
+    def collected(self, name: str, rows) -> np.ndarray:
+        whole = np.full((len(rows), *self.shape), np.nan)
+        for place, row in zip(whole, rows, strict=True):
+            place[:, : row.shape[1]] = row
+        return whole
+
+    def check(self, name: str, data: torch.Tensor) -> None:
+        assert data.shape[1:] == self.shape
+
+
+LENGTHS = {
+    "some": [2, None, 4, 1],
+    "all alike": [3, 3, 3],
+    "the longest": [4, 4],
+    "one": [2],
+    "one alone that is there": [None, 2],
+}
+
+
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+@pytest.mark.parametrize(
+    "kind", [np.asarray, np.ndarray.tolist, torch.as_tensor], ids=["array", "list", "tensor"]
+)
+def test_a_view_may_pad_rows_of_variable_length(rng, kind, lengths):
+    given = [None if length is None else rng.random((2, length, 4)) for length in lengths]
+    last = next(row for row in reversed(given) if row is not None)
+    last[0, 0, 3] = np.nan
+    expected = np.full((len(given), 2, 4, 4), np.nan)
+    for place, row in zip(expected, given, strict=True):
+        if row is not None:
+            place[:, : row.shape[1]] = row
+    model = FAVAE({"x": Padded((2, 4, 4), 2)}, 1)
+    dataset = prepare(model, {"x": [row if row is None else kind(row) for row in given]})
+    assert dataset.views["x"].present.tolist() == [row is not None for row in given]
+    values, observed = rows(dataset, "x")
+    np.testing.assert_array_equal(observed, ~np.isnan(expected))
+    np.testing.assert_array_equal(values, np.nan_to_num(expected).astype(np.float32))
+
+
+UNEQUAL = {
+    "lengths": [np.zeros((1, 4, 4)), np.zeros((1, 3, 4)), None],
+    "dimensions": [np.zeros((1, 4, 4)), np.zeros((4, 4))],
+    "within a row": [np.zeros((1, 4, 4)), [[1.0, 2.0], [1.0]]],
+    "objects": np.array([np.zeros((1, 4, 4)), np.zeros((1, 3, 4)), None], dtype=object),
+    "sparse rows": [torch.zeros(3, 4).to_sparse()] * 2,
+}
+
+
+@pytest.mark.parametrize("case", UNEQUAL)
+def test_rows_of_unequal_shape(case):
+    with pytest.raises(DataError, match="'x'.*array of numbers"):
+        prepare(FAVAE({"x": Image((1, 4, 4), 2)}, 1), {"x": UNEQUAL[case]})
+
+
+def test_a_list_without_rows():
+    with pytest.raises(DataError, match="0 rows"):
+        prepare(FAVAE({"x": Real(3)}, 1), {"x": []})
+
+
+@pytest.mark.parametrize(
+    "values", ["text", {"a": [1.0]}, {1.0, 2.0}, (v for v in [1.0]), 3.0, torch.tensor(3.0)]
+)
+def test_what_has_no_rows(values):
+    with pytest.raises(DataError, match="view 'x'"):
+        prepare(FAVAE({"x": Real(1)}, 1), {"x": values})
 
 
 def test_a_frame_of_another_shape_is_refused():

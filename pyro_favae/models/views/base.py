@@ -1,8 +1,10 @@
 """What a kind of view must provide on the generative side."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import torch
@@ -117,6 +119,20 @@ class View(Declaration, ABC):
     def as_float(self, data: Tensor) -> Tensor:
         """Data in the type that learning works in."""
         return data.to(torch.float64)
+
+    def collected(self, name: str, rows: Sequence[np.ndarray]) -> np.ndarray:
+        """Rows from a list, some of them not of the event shape, as one array (rows, ...).
+
+        A view of variable length pads them with NaN here to (rows, *event). Raises :class:`DataError` for rows that
+        have no common shape.
+        """
+        shapes = list(dict.fromkeys(row.shape for row in rows))
+        if len(shapes) > 1:
+            raise DataError(
+                f"view {name!r} cannot be read as an array of numbers: its rows are of unequal shape, {shapes[0]} "
+                f"and {shapes[1]}, expected {self.event_shape} each"
+            )
+        return np.stack(rows)
 
 
 class TableView(View):
