@@ -7,13 +7,10 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import DataError, SpecError
+from pyro_favae.errors import DataError
 from pyro_favae.models.declaration import Declaration
 
 Support = Literal["real", "unit", "count", "class"]
-Link = Literal["sigmoid", "identity"]
-
-LINKS = {"sigmoid": torch.sigmoid, "identity": nn.Identity()}
 
 
 class Likelihood(Declaration, ABC):
@@ -40,26 +37,27 @@ class Likelihood(Declaration, ABC):
 
     def check(self, name: str, data: Tensor) -> None:
         """Raise :class:`DataError` where values lie outside the support; NaN passes."""
-        low, high = _range(data)
+        low, high = value_range(data)
         if self.support == "unit" and (low < 0 or high > 1):
             raise DataError(
                 f"view {name!r}: values range from {low:g} to {high:g}, expected floats in [0, 1] or uint8; divide "
                 "images stored as 0 to 255 by 255"
             )
-        if self.support in ("count", "class") and (low < 0 or _fractional(data)):
-            what = "counts" if self.support == "count" else "codes of classes"
+        if self.support == "count" and (low < 0 or fractional(data)):
             raise DataError(
-                f"view {name!r}: values range from {low:g} to {high:g}, expected {what}: whole numbers from 0 on; "
+                f"view {name!r}: values range from {low:g} to {high:g}, expected counts: whole numbers from 0 on; "
                 "counts that were normalised or logged are the usual cause"
             )
 
 
-def _range(data: Tensor) -> tuple[float, float]:
+def value_range(data: Tensor) -> tuple[float, float]:
+    """The least and the largest value that is not NaN; zeros where there is none."""
     known = data[~torch.isnan(data)] if data.is_floating_point() else data
     return (known.min().item(), known.max().item()) if known.numel() else (0, 0)
 
 
-def _fractional(data: Tensor) -> bool:
+def fractional(data: Tensor) -> bool:
+    """Whether some value that is not NaN is no whole number."""
     return data.is_floating_point() and bool((data > data.floor()).any())
 
 
@@ -88,9 +86,3 @@ class LikelihoodModule(nn.Module, ABC):
     def encode(self, data: Tensor) -> Tensor:
         """What an encoder sees of data: (rows, *event), or (rows, inputs, *event)."""
         return data
-
-
-def require_link(owner: str, link: str) -> None:
-    """Raise :class:`SpecError` unless it is one of :data:`Link`."""
-    if link not in LINKS:
-        raise SpecError(f"{owner}: link is {link!r}, expected one of {', '.join(LINKS)}")
