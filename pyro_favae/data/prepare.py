@@ -111,9 +111,9 @@ def _length(name: str, values: Any) -> int:
 
 def _frame_values(name: str, view: View, frame: pd.DataFrame | pd.Series, index: pd.Index) -> np.ndarray:
     frame = frame.to_frame() if isinstance(frame, pd.Series) else frame
-    named = not all(feature.isdigit() for feature in view.feature_names)
-    if named and set(view.feature_names) <= set(map(str, frame.columns)):
-        frame = frame.rename(columns=str)[list(view.feature_names)]
+    named = not all(column.isdigit() for column in view.column_names)
+    if named and set(view.column_names) <= set(map(str, frame.columns)):
+        frame = frame.rename(columns=str)[list(view.column_names)]
     try:
         return frame.reindex(index).to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:

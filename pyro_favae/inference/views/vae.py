@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import SpecError
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import ViewInference, view_inference
 from pyro_favae.inference.views.gaussian import GaussianRows, sample_gaussian
-from pyro_favae.models.views.decoder import DecoderEmission, DecoderView, entries_of
+from pyro_favae.models.views.decoder import DecoderEmission, DecoderView, encoded_moments, entries_of
 
 #: fewest rows whose moments can stand for the data set's
 ENOUGH_ROWS = 8
@@ -67,13 +66,7 @@ class EncoderInference(ViewInference):
         entries: booleans (rows, *event), None where all are observed.
         """
         output = self.encoder(emission.inputs(data, entries))
-        mean, log_variance = output if isinstance(output, tuple) else output.chunk(2, dim=1)
-        expected = (len(data), len(self.standardise.mean))
-        if mean.shape != expected or log_variance.shape != expected:
-            raise SpecError(
-                f"the encoder gives means {tuple(mean.shape)} and log variances {tuple(log_variance.shape)}, "
-                f"expected {expected} each"
-            )
+        mean, log_variance = encoded_moments(output, len(data), len(self.standardise.mean))
         return self.standardise(mean, log_variance.clamp(-14, 8).exp())
 
     def rows(
@@ -82,12 +75,17 @@ class EncoderInference(ViewInference):
         present = observed.flatten(1).any(1)
         entries = entries_of(observed)
         entries = None if entries is None else entries[present]
-        moments = self.encode(data[present], emission, entries)
+        if present.any():
+            moments = self.encode(data[present], emission, entries)
+        else:  # not every network takes no rows
+            moments = torch.zeros(2, 0, len(self.standardise.mean)).to(data)
         return EncodedRows(view, present[:, None], *moments, entries)
 
     def evaluate(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> None:
         """One draw of the latents for each row."""
         mean, variance = rows.encoded
+        if not len(mean):
+            return
         latents = mean + variance.sqrt() * torch.randn_like(variance)
         density = emission.log_prob(latents, data[rows.mask[:, 0] > 0]).to(torch.float64)
         rows.log_likelihood = density.sum() if rows.entries is None else density[rows.entries].sum()
