@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from pyro_favae.errors import FavaeError, LoadError
+from pyro_favae.errors import FavaeError, LoadError, SpecError
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
@@ -60,6 +60,8 @@ def read(path: str | os.PathLike, device: torch.device) -> tuple[FAVAEGuide, pd.
         return guide, history, header["ended_by"]
     except LoadError:
         raise
+    except SpecError as error:
+        raise LoadError(f"{str(path)!r} declares what cannot be built here: {error}") from error
     except (FavaeError, KeyError, ValueError, RuntimeError) as error:
         raise LoadError(f"{str(path)!r} does not hold a consistent fit: {error}") from error
 

@@ -42,8 +42,8 @@ class LatentStandardiser(nn.Module):
         """Update the running moments; returns what takes batch-standardised values to running ones."""
         self.batches += 1
         weight = (1 / self.batches).clamp_min(self.momentum)
-        self.mean.lerp_(centre, weight)
-        self.variance.lerp_(spread, weight)
+        self.mean.lerp_(centre.to(self.mean), weight)
+        self.variance.lerp_(spread.to(self.mean), weight)
         deviation = self.variance.sqrt()
         return spread.sqrt() / deviation, (centre - self.mean) / deviation
 
