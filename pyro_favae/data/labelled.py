@@ -79,7 +79,7 @@ def require_unique(what: str, index: pd.Index) -> None:
 def _of_frame(name: str, view: View, frame: pd.DataFrame | pd.Series) -> np.ndarray:
     frame = frame.to_frame() if isinstance(frame, pd.Series) else frame
     if _names_columns(view, frame.columns):
-        frame = frame.rename(columns=str)[list(view.feature_names)]
+        frame = frame.rename(columns=str)[list(view.column_names)]
     try:
         return frame.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
@@ -101,11 +101,11 @@ def _of_anndata(name: str, view: View, table: Any) -> Any:
     if table.var_names.has_duplicates:
         repeated = table.var_names[table.var_names.duplicated()][0]
         raise DataError(f"view {name!r}: var_names repeat {repeated!r}, expected one column for each name")
-    columns = table.var_names.get_indexer(view.feature_names)
+    columns = table.var_names.get_indexer(view.column_names)
     return table.X if np.array_equal(columns, np.arange(table.n_vars)) else table.X[:, columns]
 
 
 def _names_columns(view: View, columns: pd.Index) -> bool:
     """Whether the view declares names, and they are among those of the columns."""
-    named = not all(feature.isdigit() for feature in view.feature_names)
-    return named and set(view.feature_names) <= set(map(str, columns))
+    named = not all(column.isdigit() for column in view.column_names)
+    return named and set(view.column_names) <= set(map(str, columns))

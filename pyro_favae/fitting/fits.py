@@ -38,17 +38,17 @@ def fit(
     model: the declaration. data: by view name, arrays, tensors, lists, sparse matrices, torch datasets, data frames
     or AnnData (aligned by the names of their rows); or a MuData. A row of NaN, a shorter index or ``None`` marks a
     row that lacks the view, a single NaN a missing entry of a table. Memory-mapped arrays and torch datasets are
-    streamed from disk, with the same result. epochs: passes over the data at most; exact sweeps, where every view has a closed form. tolerance: stop when a pass raises the bound by less than this
-    share of it. batch_size: rows a gradient step. schedule: ``"joint"``, ``"closed-form"`` to leave the
-    networks as they are, or ``"stochastic"`` to learn closed forms too from minibatches, by decayed
-    statistics, where N is so large that a few passes must do. pretrained: by view name, networks to start from,
-    see :func:`pretrain`. train: the views whose networks are trained; when None, all that are not pretrained. Data
-    behind other networks are encoded once and the rest is exact sweeps: conditioning a pretrained VAE takes
-    seconds. seed: makes the run repeatable; drawn from torch's generator when None. start: closed-form views start
-    from their joint principal components, ``"pca"``, or from ``"random"`` weights, to see whether the result
-    depends on the start. device: ``"auto"`` takes a CUDA GPU where there is one. callbacks: called with the record of
-    each pass, a mapping with ``elbo``, its terms and ``active``; returning True ends the run. Ctrl-C ends it too and
-    returns the fit so far.
+    streamed from disk, with the same result. epochs: passes over the data at most; exact sweeps, where every view has
+    a closed form. tolerance: stop when a pass raises the bound by less than this share of it. batch_size: rows a
+    gradient step. schedule: ``"joint"``, ``"closed-form"`` to leave the networks as they are, or ``"stochastic"`` to
+    learn closed forms too from minibatches, by decayed statistics, where N is so large that a few passes must do.
+    pretrained: by view name, networks to start from, see :func:`pretrain`. train: the views whose networks are
+    trained; when None, all that are not pretrained. Data behind other networks are encoded once and the rest is exact
+    sweeps: conditioning a pretrained VAE takes seconds. seed: makes the run repeatable; drawn from torch's generator
+    when None. start: views start from their joint principal components, ``"pca"``, or from ``"random"`` weights, to
+    see whether the result depends on the start. device: ``"auto"`` takes a CUDA GPU where there is one. callbacks:
+    called with the record of each pass, a mapping with ``elbo``, its terms and ``active``; returning True ends the
+    run. Ctrl-C ends it too and returns the fit so far.
 
     Raises :class:`SpecError` for settings that do not fit the model, :class:`DataError` for data the views cannot
     hold, :class:`NumericalError` if numbers go bad.

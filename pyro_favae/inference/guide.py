@@ -43,6 +43,11 @@ class FAVAEGuide(nn.Module):
         """The views' names, in order."""
         return self.posterior.names
 
+    def train(self, mode: bool = True) -> "FAVAEGuide":
+        """Set the mode of encoders and decoders alike: networks of the user's own may differ between the two."""
+        self.model.train(mode)
+        return super().train(mode)
+
     def inference(self, name: str) -> nn.Module:
         """The inference half of one view."""
         return self.inferences[self.names.index(name)]

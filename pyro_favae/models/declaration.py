@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pyro_favae.errors import SpecError
@@ -87,3 +87,12 @@ def require_count(owner: str, **values: int) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise SpecError(f"{owner}: {name} is {value!r}, expected a whole number of at least 1")
+
+
+def counts_of(owner: str, name: str, counts: Sequence[int]) -> tuple[int, ...]:
+    """Return whole numbers as a tuple; raises :class:`SpecError` unless there are any and all are at least one."""
+    if isinstance(counts, str) or not isinstance(counts, Sequence) or not counts:
+        raise SpecError(f"{owner}: {name} is {counts!r}, expected one or more whole numbers in a tuple")
+    for count in counts:
+        require_count(owner, **{name: count})
+    return tuple(counts)

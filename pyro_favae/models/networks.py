@@ -93,17 +93,23 @@ class Dense(Network):
 class Given(Network):
     """Networks that a user registered: modules, copied for each model, or what makes them."""
 
+    name: str
     parts: tuple[Part, Part]
 
     def encoder(self, shape: Shape, latent_dim: int) -> nn.Module:
-        return _made(self.parts[0], shape, latent_dim)
+        return self._made("encoder", self.parts[0], shape, latent_dim)
 
     def decoder(self, shape: Shape, latent_dim: int, outputs: int = 1) -> nn.Module:
-        return _made(self.parts[1], shape, latent_dim)
+        return self._made("decoder", self.parts[1], shape, latent_dim)
 
-
-def _made(part: Part, shape: Shape, latent_dim: int) -> nn.Module:
-    return deepcopy(part) if isinstance(part, nn.Module) else part(shape, latent_dim)
+    def _made(self, what: str, part: Part, shape: Shape, latent_dim: int) -> nn.Module:
+        module = deepcopy(part) if isinstance(part, nn.Module) else part(shape, latent_dim)
+        if not isinstance(module, nn.Module):
+            raise SpecError(
+                f"network {self.name!r}: the function registered for its {what} returns a {type(module).__name__} "
+                f"for data of shape {shape} and latent_dim={latent_dim}, expected a torch module"
+            )
+        return module
 
 
 def perceptron(sizes: list[int]) -> list[nn.Module]:
@@ -155,13 +161,14 @@ def register(name: str, encoder: Part, decoder: Part) -> None:
             raise SpecError(
                 f"register: the {what} is a {type(part).__name__}, expected a torch module or a function"
             )
-    NETWORKS[name] = Given((encoder, decoder))
+    NETWORKS[name] = Given(name, (encoder, decoder))
 
 
 def find(name: str) -> Network:
     """Return the networks; raises :class:`SpecError` for an unknown name."""
-    if name not in NETWORKS:
+    if not isinstance(name, str) or name not in NETWORKS:
         raise SpecError(
-            f"unknown network {name!r}; known: {', '.join(names())}; fv.networks.register(...) adds your own"
+            f"unknown network {name!r}; known: {', '.join(names())}; register a network of your own first: "
+            f"fv.networks.register({name!r}, encoder, decoder)"
         )
     return NETWORKS[name]

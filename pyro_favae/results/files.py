@@ -6,7 +6,7 @@ import os
 import pandas as pd
 import torch
 
-from pyro_favae.errors import FavaeError, LoadError
+from pyro_favae.errors import FavaeError, LoadError, SpecError
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
@@ -40,5 +40,7 @@ def read(path: str | os.PathLike, device: torch.device) -> tuple[FAVAEGuide, pd.
         return guide, history, header["ended_by"]
     except LoadError:
         raise
+    except SpecError as error:
+        raise LoadError(f"{str(path)!r} declares what cannot be built here: {error}") from error
     except (FavaeError, KeyError, ValueError, RuntimeError) as error:
         raise LoadError(f"{str(path)!r} does not hold a consistent fit: {error}") from error

@@ -11,7 +11,7 @@ from torch import Tensor
 from pyro_favae.data import Batch, Dataset, given_views
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.posterior import ViewPosterior
-from pyro_favae.inference.rows import Rows
+from pyro_favae.inference.rows import Rows, ViewRows
 
 CHUNK = 512  # rows at a time, so that memory does not grow with the number asked for
 DRAWS = 64  # for moments that have no formula
@@ -174,11 +174,18 @@ def predict_rows(
     return Prediction(np.concatenate(means), np.concatenate(deviations), drawn)
 
 
-def _moments(guide: FAVAEGuide, name: str, rows: Rows, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _moments(
+    guide: FAVAEGuide, name: str, rows: Rows, generator: torch.Generator, own: ViewRows | None = None
+) -> tuple[Tensor, Tensor]:
+    """Predictive mean and standard deviation of a view, (rows, *event).
+
+    own: the view's rows, where its private latents are to be kept, not drawn anew, of rows that have it; where the
+    latents are the data themselves, an entry has no other source than the factors.
+    """
     emission = guide.model.emission(name)
     known = emission.moments(*latent_moments(guide.posterior.view(name), rows))
     if known is None:
-        return _moments_by_draws(guide, name, rows, generator)
+        return _moments_by_draws(guide, name, rows, generator, own)
     mean, variance = known
     share = rows.responsibilities[..., None]
     total = (share * mean).sum(1)
@@ -187,10 +194,13 @@ def _moments(guide: FAVAEGuide, name: str, rows: Rows, generator: torch.Generato
 
 
 def _moments_by_draws(
-    guide: FAVAEGuide, name: str, rows: Rows, generator: torch.Generator
+    guide: FAVAEGuide, name: str, rows: Rows, generator: torch.Generator, own: ViewRows | None = None
 ) -> tuple[Tensor, Tensor]:
     emission = guide.model.emission(name)
     latents = draw_latents(guide, [name], rows, DRAWS, generator)[name]
+    if own is not None and own.mask.any():
+        encoded = own.mean + own.latent_variance.sqrt() * _normal(latents, generator)
+        latents = torch.where(own.mask > 0, encoded, latents)
     first = second = 0.0
     for draw in latents:
         decoded = emission.decode(draw)
@@ -203,12 +213,12 @@ def impute(guide: FAVAEGuide, dataset: Dataset) -> dict[str, np.ndarray]:
     """The data with what is missing filled by its predictive mean given the rest of its row."""
     parts, generator = {name: [] for name in dataset.views}, generator_for(guide, 0)
     for batch, rows in inferred_batches(guide, dataset):
-        for name, values in batch.data.items():
+        for (name, values), own in zip(batch.data.items(), rows.views, strict=True):
             observed = batch.observed[name]
             if not observed.all():
                 size = values.dim()
                 observed = observed.reshape(*observed.shape[:size], *[1] * (size - observed.dim()))
-                filling = guide.model.emission(name).filling(*_moments(guide, name, rows, generator))
+                filling = guide.model.emission(name).filling(*_moments(guide, name, rows, generator, own))
                 values = torch.where(observed, values, filling.to(values.dtype))
             parts[name].append(values.cpu().numpy())
     return {name: np.concatenate(chunks) for name, chunks in parts.items()}

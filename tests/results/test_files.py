@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 import pyro_favae as fv
 from pyro_favae.errors import LoadError
@@ -109,6 +110,44 @@ def test_a_failed_write_leaves_the_old_file(digits, saved, monkeypatch):
         digits.fit.save(saved)
     assert saved.read_bytes() == content
     assert list(saved.parent.iterdir()) == [saved]
+
+
+@pytest.fixture
+def networks(monkeypatch):
+    """Registered networks, for the time of a test."""
+    monkeypatch.setattr(fv.networks, "NETWORKS", dict(fv.networks.NETWORKS))
+    return fv.networks
+
+
+def _with_own_network(networks, path):
+    networks.register("mine", nn.Linear(4, 4), nn.Linear(2, 4))
+    model = fv.FAVAE({"x": fv.views.VAE((4,), 2, "mine")}, 2)
+    data = {"x": np.random.default_rng(0).normal(size=(30, 4))}
+    fit = fv.fit(model, data, epochs=1, seed=0, progress=False, device="cpu")
+    fit.save(path)
+    return fit, data
+
+
+def test_a_network_of_ones_own_is_registered_before_loading(networks, tmp_path):
+    fit, data = _with_own_network(networks, tmp_path / "fit")
+    del networks.NETWORKS["mine"]
+    with pytest.raises(
+        LoadError, match=r"unknown network 'mine'.*register.* first: fv.networks.register\('mine'"
+    ):
+        fv.load(tmp_path / "fit")
+    networks.register("mine", nn.Linear(4, 4), nn.Linear(2, 4))  # fresh weights: the file's are read
+    loaded = fv.load(tmp_path / "fit")
+    np.testing.assert_array_equal(loaded.transform(data).mean, fit.transform(data).mean)
+
+
+def test_a_network_registered_with_other_layers_is_refused(networks, tmp_path):
+    _with_own_network(networks, tmp_path / "fit")
+    networks.register("mine", nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4)), nn.Linear(2, 4))
+    with pytest.raises(LoadError, match="encoder"):
+        fv.load(tmp_path / "fit")
+    networks.register("mine", nn.Linear(4, 6), nn.Linear(3, 4))
+    with pytest.raises(LoadError, match=r"network 'mine' does not fit data \(rows, 4\) and latent_dim=2"):
+        fv.load(tmp_path / "fit")
 
 
 def test_nothing_is_pickled(saved):

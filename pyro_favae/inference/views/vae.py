@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import SpecError
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import ViewInference, view_inference
 from pyro_favae.inference.views.gaussian import GaussianRows, sample_gaussian
-from pyro_favae.models.views.decoder import DecoderEmission, DecoderView, entries_of
+from pyro_favae.models.views.decoder import DecoderEmission, DecoderView, encoded_moments, entries_of
 
 #: fewest rows whose moments can stand for the data set's
 ENOUGH_ROWS = 8
@@ -56,8 +55,8 @@ class LatentStandardiser(nn.Module):
         """Update the running moments; returns what takes batch-standardised values to running ones."""
         self.batches += 1
         weight = (1 / self.batches).clamp_min(self.momentum)
-        self.mean.lerp_(centre, weight)
-        self.variance.lerp_(spread, weight)
+        self.mean.lerp_(centre.to(self.mean), weight)
+        self.variance.lerp_(spread.to(self.mean), weight)
         deviation = self.variance.sqrt()
         return spread.sqrt() / deviation, (centre - self.mean) / deviation
 
@@ -80,13 +79,7 @@ class EncoderInference(ViewInference):
         entries: booleans (rows, *event), None where all are observed.
         """
         output = self.encoder(emission.inputs(data, entries))
-        mean, log_variance = output if isinstance(output, tuple) else output.chunk(2, dim=1)
-        expected = (len(data), len(self.standardise.mean))
-        if mean.shape != expected or log_variance.shape != expected:
-            raise SpecError(
-                f"the encoder gives means {tuple(mean.shape)} and log variances {tuple(log_variance.shape)}, "
-                f"expected {expected} each"
-            )
+        mean, log_variance = encoded_moments(output, len(data), len(self.standardise.mean))
         return self.standardise(mean, log_variance.clamp(-14, 8).exp())
 
     def rows(
@@ -95,7 +88,10 @@ class EncoderInference(ViewInference):
         present = observed.flatten(1).any(1)
         entries = entries_of(observed)
         entries = None if entries is None else entries[present]
-        moments = self.encode(data[present], emission, entries)
+        if present.any():
+            moments = self.encode(data[present], emission, entries)
+        else:  # not every network takes no rows
+            moments = torch.zeros(2, 0, len(self.standardise.mean)).to(data)
         return EncodedRows(view, present[:, None], *moments, entries)
 
     def evaluate(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> None:
@@ -105,6 +101,8 @@ class EncoderInference(ViewInference):
     def log_likelihood(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> Tensor:
         """log p(x_n | z_n) at one draw of q(z_n) for each row that has the view, (observed rows,), in nats."""
         mean, variance = rows.encoded
+        if not len(mean):
+            return
         latents = mean + variance.sqrt() * torch.randn_like(variance)
         density = emission.log_prob(latents, data[rows.mask[:, 0] > 0]).to(torch.float64)
         return (density if rows.entries is None else density * rows.entries).flatten(1).sum(1)

@@ -105,6 +105,11 @@ class View(Declaration, ABC):
     def feature_names(self) -> tuple[str, ...]:
         """Names of the D latent dimensions."""
 
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names by which a table's columns are found in a data frame."""
+        return self.feature_names
+
     @abstractmethod
     def emission(self) -> Emission:
         """Return a fresh, untrained generative half."""

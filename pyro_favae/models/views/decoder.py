@@ -20,9 +20,9 @@ from pyro_favae.models.views.real import RealEmission
 class DecoderView(View, ABC):
     """x_n ~ likelihood(decoder(z_n)), z_n ~ N(W g_n + b, 1/τ); q(z_n) = N(μ(x_n), diag s(x_n)) from an encoder.
 
-    A kind declares its data's shape and its networks. beta: tempers the view's likelihood by 1/beta while learning,
-    as in a β-VAE. With ``missing_entries``, entries that are missing are zero for the encoder, which is also told
-    which are observed, and do not occur in the likelihood.
+    FA-VAE paper, Eqs. 7 and 8. A kind declares its data's shape and its networks. beta: tempers the view's likelihood
+    by 1/beta while learning, as in a β-VAE. With ``missing_entries``, entries that are missing are zero for the
+    encoder, which is also told which are observed, and do not occur in the likelihood.
     """
 
     supports: ClassVar[tuple[str, ...]] = ("real", "unit", "count", "class")  # of the likelihood
@@ -48,9 +48,17 @@ class DecoderView(View, ABC):
     def feature_names(self) -> tuple[str, ...]:
         return names_of(self.latent_dim)
 
+    @property
+    def inputs_shape(self) -> tuple[int, ...]:
+        """Shape of what the encoder sees of a row, as the emission's ``inputs`` gives it."""
+        event, size = self.event_shape, self.likelihood.inputs
+        if self.missing_entries:
+            return (*event[:-1], event[-1] * (size + 1))
+        return event if size == 1 else (size, *event)
+
     @abstractmethod
     def encoder(self) -> nn.Module:
-        """Return a fresh encoder of what the emission's ``inputs`` gives, → (rows, 2 D): means and log variances."""
+        """Return a fresh encoder, (rows, *inputs_shape) → (rows, 2 D): means and log variances, or a pair."""
 
     @abstractmethod
     def decoder(self) -> nn.Module:
@@ -114,7 +122,7 @@ class DecoderEmission(Emission):
         That is what the likelihood makes of it, in standard units; where entries may be missing, zeros for them, and
         beside it in the last dimension whether they are observed.
         """
-        kind = next(self.decoder.parameters()).dtype
+        kind = dtype_of(self.decoder)
         values = self.likelihood.encode(data if self.units is None else self.units.encode(data)).to(kind)
         if not self.missing_entries:
             return values
@@ -139,11 +147,43 @@ class DecoderEmission(Emission):
 
     def decoded(self, latents: Tensor) -> Tensor:
         """What the decoder says, (rows, *event) or (rows, outputs, *event)."""
-        decoded = self.decoder(latents.to(next(self.decoder.parameters()).dtype))
-        if decoded.shape[1:] != self.decoded_shape:
-            expected = ", ".join(["rows", *map(str, self.decoded_shape)])
-            raise SpecError(f"the decoder gives {tuple(decoded.shape)}, expected ({expected})")
+        decoded = self.decoder(latents.to(dtype_of(self.decoder)))
+        expected = (len(latents), *self.decoded_shape)
+        if not isinstance(decoded, Tensor) or decoded.shape != expected:
+            raise SpecError(
+                f"the decoder gives {described(decoded)} for latents {tuple(latents.shape)}, expected {expected}"
+            )
         return decoded
+
+
+def encoded_moments(
+    output: Tensor | tuple[Tensor, Tensor], rows: int, latent_dim: int
+) -> tuple[Tensor, Tensor]:
+    """Means and log variances, (rows, D) each, of what an encoder gives; raises :class:`SpecError` otherwise."""
+    halves = output
+    if isinstance(output, Tensor) and output.shape == (rows, 2 * latent_dim):
+        halves = output.chunk(2, dim=1)
+    pair = isinstance(halves, tuple | list) and all(isinstance(half, Tensor) for half in halves)
+    if not pair or [half.shape for half in halves] != 2 * [(rows, latent_dim)]:
+        raise SpecError(
+            f"the encoder gives {described(output)}, expected means and log variances, {(rows, 2 * latent_dim)} or "
+            f"a tuple of two {(rows, latent_dim)}"
+        )
+    return tuple(halves)
+
+
+def described(output: object) -> str:
+    """What a network gave, in words."""
+    if isinstance(output, Tensor):
+        return str(tuple(output.shape))
+    if isinstance(output, tuple | list):
+        return f"a {type(output).__name__} of {', '.join(map(described, output)) or 'nothing'}"
+    return f"a {type(output).__name__}"
+
+
+def dtype_of(network: nn.Module) -> torch.dtype:
+    """The type that a network computes in."""
+    return next((parameter.dtype for parameter in network.parameters()), torch.float32)
 
 
 def entries_of(observed: Tensor) -> Tensor | None:
