@@ -1,12 +1,13 @@
 """Fitting: the one place that puts data, loop and result together."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 
 from pyro_favae.data import prepare
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, SpecWarning
 from pyro_favae.inference.fit import Run, Settings
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.history import Callback
@@ -50,7 +51,8 @@ def fit(
     there is one. callbacks: called with the record of each pass, a mapping with ``elbo``, its terms and ``active``;
     returning True ends the run. Ctrl-C ends it too and returns the fit so far.
 
-    Raises :class:`DataError` for data the views cannot hold, :class:`NumericalError` if numbers go bad.
+    Raises :class:`DataError` for data the views cannot hold, :class:`NumericalError` if numbers go bad; warns
+    (:class:`SpecWarning`) of no more rows than factors.
     """
     if not isinstance(model, FAVAE):
         raise SpecError(f"fit needs a declaration fv.FAVAE(...), seen a {type(model).__name__}")
@@ -61,6 +63,13 @@ def fit(
     if start not in ("pca", "random"):
         raise SpecError(f"fit: start is {start!r}, expected 'pca' or 'random'")
     dataset = prepare(model, data)
+    if model.n_factors >= len(dataset):
+        warnings.warn(
+            f"fit: {model.n_factors} factors for {len(dataset)} rows, which fewer factors reproduce exactly; "
+            "expected more rows than factors",
+            SpecWarning,
+            stacklevel=2,
+        )
     seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed
     place = _device(device)
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
