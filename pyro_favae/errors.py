@@ -16,6 +16,10 @@ class SpecError(FavaeError, ValueError):
     """A declaration that cannot be meant: a contradictory or unknown view, prior, likelihood or option."""
 
 
+class SpecWarning(UserWarning):
+    """A declaration that works, but is hardly what was meant."""
+
+
 class NumericalError(FavaeError, ArithmeticError):
     """A computation that broke down: a bound that is not finite, a precision not positive definite."""
 

@@ -1,12 +1,13 @@
 """Learning a declared model, and going on with one that was learnt."""
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 
 from pyro_favae.data import prepare
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, SpecWarning
 from pyro_favae.fitting.learning import copy_views, drawn_seed, encoder_views, learn, trained_views
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.history import Callback
@@ -51,7 +52,7 @@ def fit(
     run. Ctrl-C ends it too and returns the fit so far.
 
     Raises :class:`SpecError` for settings that do not fit the model, :class:`DataError` for data the views cannot
-    hold, :class:`NumericalError` if numbers go bad.
+    hold, :class:`NumericalError` if numbers go bad; warns (:class:`SpecWarning`) of no more rows than factors.
     """
     if not isinstance(model, FAVAE):
         raise SpecError(f"fit needs a declaration fv.FAVAE(...), seen a {type(model).__name__}")
@@ -76,7 +77,15 @@ def fit(
         for name, networks in pretrained.items():
             networks.plug_into(guide, name)
 
-    return learn(model, prepare(model, data), settings, scope, device, plug_in)
+    dataset = prepare(model, data)
+    if model.n_factors >= len(dataset):
+        warnings.warn(
+            f"fit: {model.n_factors} factors for {len(dataset)} rows, which fewer factors reproduce exactly; "
+            "expected more rows than factors",
+            SpecWarning,
+            stacklevel=2,
+        )
+    return learn(model, dataset, settings, scope, device, plug_in)
 
 
 def refine(

@@ -250,15 +250,15 @@ class Run:
         return running
 
     def _converged(self, window: int) -> bool:
-        """Whether the objective rose by less than the tolerance of its size for each pass of a window.
+        """Whether the objective rose by less than the tolerance of its size for each pass, from window to window.
 
-        The objective is the bound, unless a view's likelihood is tempered.
+        The objective is the bound, unless a view's likelihood is tempered; that of several passes is their mean.
         """
-        records = [record for record in self.history.records if record["stage"] != "warm-up"]
-        if len(records) <= window:
+        values = [record["objective"] for record in self.history.records if record["stage"] != "warm-up"]
+        if len(values) < 2 * window:
             return False
-        gain = records[-1]["objective"] - records[-1 - window]["objective"]
-        return gain < self.settings.tolerance * window * abs(records[-1]["objective"])
+        now, before = (sum(part) / window for part in (values[-window:], values[-2 * window : -window]))
+        return now - before < self.settings.tolerance * window * abs(now)
 
 
 def _ordered(guide: FAVAEGuide, names: Collection[str]) -> list[str]:

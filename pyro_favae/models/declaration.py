@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pyro_favae.errors import SpecError
+from pyro_favae.models.describe import as_code
 
 _KINDS: dict[str, type["Declaration"]] = {}
 
@@ -23,6 +24,10 @@ class Declaration:
         super().__init_subclass__(**options)
         if cls.group:
             _KINDS[f"{cls.group}.{cls.__name__}"] = cls
+        cls.__repr__ = cls.__repr__  # of the class itself, or dataclass would write another
+
+    def __repr__(self) -> str:
+        return as_code(self)
 
 
 def to_json(declaration: Declaration) -> str:

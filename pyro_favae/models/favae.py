@@ -1,15 +1,17 @@
 """The whole hierarchy on one page: plates and sites of FA-VAE."""
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, SpecWarning
 from pyro_favae.models.declaration import Declaration, require_count, require_positive
+from pyro_favae.models.describe import as_lines, model_table
 from pyro_favae.models.priors import ARD, FactorPrior, Gamma, StandardNormal, WeightPrior
 from pyro_favae.models.views import View
 
@@ -19,7 +21,8 @@ class FAVAE(Declaration):
     """Declares a model: named views, the number K of shared factors, and the priors.
 
     weights and noise hold for every view that does not declare its own. Nothing trained is kept here.
-    Raises :class:`SpecError` for a contradiction.
+    Raises :class:`SpecError` for a contradiction, and warns (:class:`SpecWarning`) of more factors than the views
+    have latent dimensions.
     """
 
     group = "models"
@@ -47,6 +50,24 @@ class FAVAE(Declaration):
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
                 raise SpecError(f"FAVAE: {name} is {getattr(self, name)!r}, expected a {kind.__name__} prior")
+        size = sum(view.latent_dim for view in self.views.values())
+        if self.n_factors > size:
+            warnings.warn(
+                f"FAVAE: {self.n_factors} factors for {size} latent dimensions of all views together; what there is "
+                f"to share fits in {size}, and the others stay idle",
+                SpecWarning,
+                stacklevel=3,
+            )
+
+    def __hash__(self) -> int:
+        own = [getattr(self, field.name) for field in fields(self) if field.name != "views"]
+        return hash((frozenset(self.views.items()), *own))
+
+    def __repr__(self) -> str:
+        return as_lines(self)
+
+    def _repr_html_(self) -> str:
+        return model_table(self)
 
     def weights_of(self, name: str) -> WeightPrior:
         """The weight prior that holds for a view."""

@@ -14,7 +14,7 @@ from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.inference.views.vae import EncodedRows
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.priors import ARD, Gamma, Mixture, StandardNormal
-from pyro_favae.models.views import Bernoulli, Categorical, Image, Real
+from pyro_favae.models.views import Bernoulli, Categorical, DecoderView, Image, Real, Sequence, Tabular
 from tests.inference import free_form
 from tests.inference.problems import LOGISTIC, Problem, as_data, randomise
 
@@ -32,13 +32,24 @@ CASES = {
         StandardNormal(),
     ),
     "mixture": ({"x": IMAGE, "t": Real(4)}, Mixture(3, mean_precision=0.5)),
+    "table and sequence": (
+        {"x": Tabular(5, 2, hidden=(8,)), "t": Real(3), "y": Sequence(3, 2, 2, hidden=8)},
+        StandardNormal(),
+    ),
     "labels": ({"x": IMAGE, "l": Bernoulli(3), "c": Categorical(3)}, StandardNormal()),
     "two encoders, mixture, labels": (
         {"x": IMAGE, "l": Bernoulli(2), "y": Image((1, 4, 4), latent_dim=4, network="dense")},
         Mixture(2, mean_precision=0.5),
     ),
 }
-KINDS = {Image: "encoder", Bernoulli: "binary", Categorical: "categorical", Real: "real"}
+KINDS = {
+    Image: "encoder",
+    Tabular: "encoder",
+    Sequence: "encoder",
+    Bernoulli: "binary",
+    Categorical: "categorical",
+    Real: "real",
+}
 
 
 class Setting:
@@ -58,19 +69,22 @@ class Setting:
         randomise(self.guide.posterior, rng)
         self.snapshot = self.guide.snapshot()
         self.kinds = [KINDS[type(view)] for view in views.values()]
-        self.observed, self.values, self.leaves, self.pixels = [], [], {}, {}
+        self.observed, self.values, self.leaves, self.pixels, self.entries = [], [], {}, {}, {}
         for v, (view_name, view) in enumerate(views.items()):
             mask = rng.random((N, 1)) < (0.75 if missing else 2.0)
-            if missing == "entries" and view.missing_entries:
+            if missing == "entries" and view.missing_entries and not isinstance(view, DecoderView):
                 mask = mask & (rng.random((N, view.latent_dim)) < 0.75)
             mask[-1] = True
             self.observed.append(torch.as_tensor(mask))
             values = as_data(self.kinds[v], rng.normal(size=(N, view.latent_dim)))
-            if isinstance(view, Image):
+            if isinstance(view, DecoderView):
                 mean = torch.as_tensor(values[mask[:, 0]])
                 variance = torch.as_tensor(rng.gamma(2.0, 0.2, size=mean.shape))
                 self.leaves[v] = (mean.requires_grad_(), variance.requires_grad_())
-                self.pixels[view_name] = torch.as_tensor(rng.random(size=(N, 1, 4, 4)))
+                self.pixels[view_name] = torch.as_tensor(rng.random(size=(N, *view.event_shape)))
+                entries = torch.as_tensor(rng.random((N, *view.event_shape)) < 0.6)
+                split = missing == "entries" and view.missing_entries
+                self.entries[view_name] = entries[mask[:, 0]] if split else None
             self.values.append(torch.as_tensor(values * mask))
 
     def rows(self):
@@ -78,7 +92,7 @@ class Setting:
         for v, (name, kind) in enumerate(zip(self.declaration.views, self.kinds, strict=True)):
             view, mask = self.snapshot.views[name], self.observed[v]
             if kind == "encoder":
-                views[name] = EncodedRows(view, mask, *self.leaves[v])
+                views[name] = EncodedRows(view, mask, *self.leaves[v], self.entries[name])
             else:
                 views[name] = LOGISTIC.get(kind, GaussianRows)(view, mask, self.values[v])
         rows = infer_rows(self.snapshot, list(views.values()), N, iterations=500, tolerance=1e-12)
@@ -146,9 +160,10 @@ class Setting:
     def likelihood(self, v: int, name: str) -> Tensor:
         mean, variance = self.leaves[v]
         latents = torch.distributions.Normal(mean, variance.sqrt()).rsample()
-        emission = self.model.emission(name)
+        emission, entries = self.model.emission(name), self.entries[name]
         density = emission.likelihood.distribution(emission.decoded(latents))
-        return density.log_prob(self.pixels[name][self.observed[v][:, 0]]).sum()
+        values = density.log_prob(self.pixels[name][self.observed[v][:, 0]])
+        return values.sum() if entries is None else values[entries].sum()
 
 
 @pytest.mark.parametrize(

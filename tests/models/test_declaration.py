@@ -30,6 +30,9 @@ MODEL = FAVAE(
         "class": views.Categorical(10),
         "embedding": views.Frozen(16, variances=True, standardise="none"),
         "axes": views.Frozen(["x", "y"]),
+        "blood": views.Tabular(["iron", "zinc"], 2, hidden=[16], standardise="view"),
+        "gait": views.Sequence(20, 3, latent_dim=4, cell="lstm"),
+        "field": views.VAE([4, 5, 6], latent_dim=3, network="dense"),
     },
     n_factors=4,
     weights=ARD(2.0, 2.0),
@@ -152,10 +155,17 @@ def test_bad_json(text, message):
     [("weights", 3), ("weights", "ARD"), ("noise", 2.0), ("noise", ARD())],
     ids=str,
 )
-@pytest.mark.parametrize("view", ["Real", "Bernoulli", "Image", "Categorical", "Frozen"])
+@pytest.mark.parametrize(
+    "view", ["Real", "Bernoulli", "Image", "Categorical", "Frozen", "Tabular", "Sequence", "VAE"]
+)
 def test_a_view_refuses_a_prior_of_the_wrong_kind(view, field, value):
     """Seen when the model is declared, not deep inside a fit."""
-    arguments = ((1, 8, 8), 2) if view == "Image" else (2,)
+    arguments = {
+        "Image": ((1, 8, 8), 2),
+        "Tabular": (3, 2),
+        "Sequence": (5, 3, 2),
+        "VAE": ((2, 3), 2, "dense"),
+    }.get(view, (2,))
     with pytest.raises(SpecError, match=field):
         FAVAE({"a": getattr(views, view)(*arguments, **{field: value})}, 2)
 

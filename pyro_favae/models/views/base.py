@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pyro_favae.errors import DataError, SpecError
 from pyro_favae.models.declaration import Declaration
+from pyro_favae.models.describe import view_table
 from pyro_favae.models.priors import Gamma, WeightPrior
 
 
@@ -94,6 +95,9 @@ class View(Declaration, ABC):
                 raise SpecError(
                     f"views.{type(self).__name__}: {field} is {prior!r}, expected a {kind.__name__} prior or None"
                 )
+
+    def _repr_html_(self) -> str:
+        return view_table(self)
 
     @property
     @abstractmethod
