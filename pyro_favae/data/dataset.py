@@ -21,6 +21,9 @@ class Batch:
     data: dict[str, Tensor]  # (rows, *event) by view
     observed: dict[str, Tensor]  # booleans by view, (rows, 1), or (rows, D) where single entries are missing
     n: int
+    groups: Tensor | None = (
+        None  # (rows,) positions in the groups of the factors' prior; see :class:`Dataset`
+    )
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,9 @@ class Dataset:
 
     views: Mapping[str, ViewData]
     index: pd.Index
+    groups: Tensor | None = (
+        None  # (N,) positions in the groups of the factors' prior, their number if not known
+    )
 
     def __len__(self) -> int:
         return len(self.index)
@@ -59,7 +65,7 @@ class Dataset:
         for name in names or self.views:
             data[name], observed[name] = self.views[name].batch(rows, device)
         n = len(range(*rows.indices(len(self)))) if isinstance(rows, slice) else len(rows)
-        return Batch(data, observed, n)
+        return Batch(data, observed, n, None if self.groups is None else self.groups[rows].to(device))
 
     def in_order(
         self, size: int, device: torch.device, names: Sequence[str] | None = None

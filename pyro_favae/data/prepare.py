@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.data.dataset import Dataset, ViewData
+from pyro_favae.data.groups import row_groups, split_labels
 from pyro_favae.data.source import MemmapSource, Source, TensorSource, as_tensor
 from pyro_favae.errors import DataError
 from pyro_favae.models.favae import FAVAE
@@ -24,24 +25,27 @@ def prepare(model: FAVAE, data: Mapping[str, Any]) -> Dataset:
     Data frames are aligned by index (outer join: a row that one lacks is missing that view); everything else
     is by position and must have as many rows as the whole. A row that is all NaN, or ``None`` in a list, lacks
     the view; a table may lack single entries, NaN. A memory-mapped array (``numpy.load(..., mmap_mode="r")``) is
-    read a few rows at a time and never held in memory. Raises :class:`DataError` naming the view, what was seen and
-    what was expected.
+    read a few rows at a time and never held in memory. Where the factors' prior groups rows, their labels stand
+    beside the views, a series aligned by index. Raises :class:`DataError` naming the view, what was seen and what
+    was expected.
     """
+    data, labels = split_labels(model, data)
     known_views(model, data)
     absent = [name for name in model.views if data.get(name) is None]
     if absent:
         raise DataError(f"no data for view {absent[0]!r}; given: {list(data)}, declared: {list(model.views)}")
-    return _aligned(model, data)
+    return _aligned(model, data, labels)
 
 
 def given_views(model: FAVAE, given: Mapping[str, Any]) -> Dataset:
-    """The same for any non-empty subset of the views, as predictions are asked from."""
+    """The same for any non-empty subset of the views, to predict from; labels of groups may be missing."""
+    given, labels = split_labels(model, given)
     known_views(model, given)
     given = {name: values for name, values in given.items() if values is not None}
-    if not given:
+    if not given and labels is None:
         raise DataError("nothing given to predict from: pass data of at least one view")
     given = {name: _as_rows(model.views[name], values) for name, values in given.items()}
-    return _aligned(model, given, learn=False)
+    return _aligned(model, given, labels, learn=False)
 
 
 def known_views(model: FAVAE, data: Mapping[str, Any]) -> None:
@@ -66,10 +70,10 @@ def _as_rows(view: View, values: Any) -> Any:
     return values
 
 
-def _aligned(model: FAVAE, data: Mapping[str, Any], learn: bool = True) -> Dataset:
+def _aligned(model: FAVAE, data: Mapping[str, Any], labels: pd.Series | None, learn: bool = True) -> Dataset:
     frames = {name: values for name, values in data.items() if isinstance(values, pd.DataFrame | pd.Series)}
     others = {name: values for name, values in data.items() if name not in frames}
-    index = _index(frames, others)
+    index = _index(frames, others) if data else labels.index
     if not len(index):
         raise DataError(f"views {list(data)} have 0 rows, expected at least one")
     views = {}
@@ -85,7 +89,8 @@ def _aligned(model: FAVAE, data: Mapping[str, Any], learn: bool = True) -> Datas
             )
         if learn and not views[name].present.any():
             raise DataError(f"view {name!r} is missing in all {len(index)} rows, expected it in at least one")
-    return Dataset(views, index)
+    groups = row_groups(model, labels, index, by_index=bool(frames), learn=learn)
+    return Dataset(views, index, groups)
 
 
 def _index(frames: Mapping[str, pd.DataFrame], others: Mapping[str, Any]) -> pd.Index:

@@ -150,7 +150,9 @@ class Run:
         views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
         for name, rows in views.items():
             self.guide.inference(name).evaluate(rows, batch.data[name], self.guide.model.emission(name))
-        rows = self.guide.infer(views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE)
+        rows = self.guide.infer(
+            views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE, groups=batch.groups
+        )
         return rows.statistics()
 
     def _chunk(self) -> int:
@@ -225,7 +227,9 @@ class Run:
         for i, batch in enumerate(shuffled, start=1):
             self.interrupt.check()
             views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
-            rows = self.guide.infer(views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS)
+            rows = self.guide.infer(
+                views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS, groups=batch.groups
+            )
             if step is not None:
                 step(batch.data, snapshot, rows, views)
             part = rows.statistics().scaled(total / batch.n)

@@ -80,10 +80,12 @@ class FAVAEGuide(nn.Module):
         snapshot: Snapshot | None = None,
         iterations: int = READING_STEPS,
         tolerance: float = READING_TOLERANCE,
+        groups: Tensor | None = None,
     ) -> Rows:
         """q of n rows given what the views say; with no views, the prior.
 
         iterations, tolerance: of the local steps of binary and categorical views, relative to their bound's ξ.
+        groups: positions in the factors' prior's groups, (rows,); None where they are not known.
         """
         return infer_rows(
             snapshot or self.snapshot(),
@@ -91,6 +93,7 @@ class FAVAEGuide(nn.Module):
             n,
             iterations=iterations,
             tolerance=tolerance,
+            groups=groups,
         )
 
     def forward(
@@ -102,9 +105,10 @@ class FAVAEGuide(nn.Module):
         """Emit the guide's sites; arguments as in :meth:`FAVAEModel.forward`."""
         data, observed = data or {}, observed or {}
         n = next((len(values) for values in data.values()), rows or self.model.n_rows)
-        snapshot = self.snapshot()
-        views = self.view_rows(data, observed, snapshot=snapshot)
-        local = self.infer(views, n, snapshot=snapshot)
+        column, snapshot = self.declaration.factors.column, self.snapshot()
+        given = {name: values for name, values in data.items() if name != column}
+        views = self.view_rows(given, observed, snapshot=snapshot)
+        local = self.infer(views, n, snapshot=snapshot, groups=data.get(column))
         drawn = self.posterior.sample()
         device = local.responsibilities.device
         with pyro.plate("rows", self.model.n_rows, subsample=torch.arange(n, device=device), dim=-1):

@@ -51,7 +51,7 @@ def inferred_batches(guide: FAVAEGuide, dataset: Dataset) -> Iterator[tuple[Batc
     snapshot = guide.snapshot()
     for batch in dataset.in_order(CHUNK, device_of(guide)):
         views = guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
-        yield batch, guide.infer(views, batch.n, snapshot=snapshot)
+        yield batch, guide.infer(views, batch.n, snapshot=snapshot, groups=batch.groups)
 
 
 def rows_given(guide: FAVAEGuide, given: Mapping[str, Any] | None, n: int = 1) -> Iterator[Rows]:
