@@ -39,7 +39,8 @@ def fit(
     """Learn a declared model from data.
 
     model: the declaration. data: by view name, arrays, tensors, lists or data frames (aligned by index); a row
-    of NaN, a shorter index or ``None`` marks a row that lacks the view, a single NaN a missing entry of a table.
+    of NaN, a shorter index or ``None`` marks a row that lacks the view, a single NaN a missing entry of a table. With
+    a grouped prior of the factors, each row's label stands beside the views under the prior's column.
     Memory-mapped arrays are streamed from disk, with the same result. epochs: passes over the data at most; exact
     sweeps, where every view has a closed form. tolerance: stop when a pass raises the bound by less than this
     share of it. batch_size: rows a gradient step. schedule: ``"joint"``, ``"closed-form"`` to leave the

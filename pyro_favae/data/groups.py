@@ -54,14 +54,14 @@ def row_groups(
             f"{column!r}: row {index[missing.argmax()]!r} has no label, nor have {missing.sum() - 1} others; to "
             f"learn, each row needs one of {list(groups)}"
         )
-    codes = pd.Categorical(labels.to_numpy(dtype=object), categories=list(groups)).codes.astype(np.int64)
-    strange = (codes < 0) & ~missing
+    positions = pd.Index(groups, dtype=object).get_indexer(labels.to_numpy(dtype=object))
+    strange = (positions < 0) & ~missing
     if strange.any():
         raise DataError(
             f"{column!r}: {labels.iloc[strange.argmax()]!r} of row {index[strange.argmax()]!r} is no declared group; "
             f"declared: {list(groups)}"
         )
-    return torch.from_numpy(np.where(missing, len(groups), codes))
+    return torch.from_numpy(np.where(missing, len(groups), positions))
 
 
 def _aligned(column: str, labels: pd.Series, index: pd.Index) -> pd.Series:
