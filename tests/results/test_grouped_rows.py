@@ -58,6 +58,12 @@ def test_means_and_scales_of_the_batches_are_found(batches):
     assert shift[wider] < 0.3
 
 
+def test_a_few_sweeps_are_enough(batches):
+    """Rotation finds the axes along which the batches differ, and the unit that only the scales' prior pins."""
+    elbo = batches.fit.history["elbo"].to_numpy()
+    assert elbo[min(9, len(elbo) - 1)] > elbo[-1] - 1
+
+
 def test_the_unit_of_a_factor_is_a_typical_groups(batches):
     precision = (batches.fit.groups["sd"] ** -2).mean()
     np.testing.assert_allclose(precision, 1, atol=0.2)
