@@ -151,6 +151,23 @@ def test_encoder_views_see_the_groups(batches):
     assert (mean.loc["second"] - mean.loc["first"]).abs().max() > 1
 
 
+@pytest.mark.parametrize("shape", [0.01, 5.0])
+def test_groups_of_one_row_or_none_are_sound(batches, shape):
+    """Nearly flat priors of the scales too."""
+    names = tuple(f"row {n}" for n in range(30))
+    data = {name: values[:30] for name, values in batches.data.items()} | {"batch": names}
+    prior = fv.priors.Grouped((*names, "empty"), column="batch", shape=shape, rate=shape)
+    fit = fv.fit(fv.FAVAE(batches.plain.declaration.views, 3, factors=prior), data, **batches.options)
+    elbo = fit.history["elbo"].to_numpy()
+    assert np.isfinite(elbo).all()
+    assert np.diff(elbo).min() > -1e-9 * abs(elbo[-1])
+    assert np.isfinite(fit.groups).all(axis=None)
+    for given in ({"batch": ["row 3", "empty"]}, {"x": data["x"]}, {"x": data["x"], "batch": names}):
+        prediction = fit.predict("y", given)
+        assert np.isfinite(prediction.mean).all()
+        assert (prediction.sd > 0).all()
+
+
 def test_other_priors_have_no_groups(batches):
     with pytest.raises(SpecError, match="StandardNormal has no groups"):
         _ = batches.plain.groups
