@@ -16,7 +16,8 @@ def to_arviz(fit: Fit, draws: int = 1000, seed: int | None = None) -> Any:
 
     Returns ArviZ's ``InferenceData`` (ArviZ 0.2x) or ``DataTree`` (1.x) with the group ``posterior``: for each
     view ``weights`` (draw, feature, factor) and ``bias`` (draw, feature) in the user's units, ``relevance``
-    (draw, factor) and ``noise_precision`` in the model's own; ``component_means`` and ``proportions`` of a mixture.
+    (draw, factor) and ``noise_precision`` in the model's own; ``component_means`` and ``proportions`` of a mixture,
+    ``group_means`` and ``group_precisions`` of grouped rows.
     Names are prefixed with the view and a dot. These are variational draws, not a Markov chain: R-hat and
     effective sample sizes say nothing about them.
     """
@@ -43,7 +44,9 @@ def _global_sites(fit: Fit) -> dict[str, np.ndarray]:
         if unit is not None:
             sites[f"{name}.weights"] = sites[f"{name}.weights"] * unit[:, None]
             sites[f"{name}.bias"] = fit.model.emission(name).decode(sites[f"{name}.bias"])
-    plates = {name for name in sites if name.endswith((".features", ".factors")) or name == "components"}
+    plates = {
+        name for name in sites if name.endswith((".features", ".factors")) or name in ("components", "groups")
+    }
     return {name: value.cpu().numpy() for name, value in sites.items() if name not in plates}
 
 
@@ -51,9 +54,13 @@ def _dimensions(fit: Fit) -> tuple[dict[str, list[str]], dict[str, Any]]:
     dims: dict[str, list[str]] = {
         "component_means": ["component", "factor"],
         "proportions": ["component"],
+        "group_means": ["group", "factor"],
+        "group_precisions": ["group", "factor"],
     }
     coords: dict[str, Any] = {"factor": np.arange(fit.declaration.n_factors)}
     coords["component"] = np.arange(fit.declaration.factors.n_components)
+    if fit.declaration.factors.column is not None:
+        coords["group"] = list(fit.declaration.factors.groups)
     for name, view in fit.declaration.views.items():
         feature = f"{name}.feature"
         coords[feature] = list(view.feature_names)

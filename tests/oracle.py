@@ -52,13 +52,27 @@ class View:
 
 @dataclass
 class Factors:
-    """The factors' prior; ``dirichlet`` is None for standard normal factors."""
+    """The factors' prior; ``dirichlet`` is None for standard normal factors.
+
+    Means and covariances are those of components, or of the groups where rows have labels.
+    """
 
     means: np.ndarray  # (C, K)
     covariances: np.ndarray  # (C, K, K)
     dirichlet: np.ndarray | None = None  # (C,)
     mean_precision: float = 1.0
     concentration: float = 1.0
+    labels: np.ndarray | None = None  # (N,) the group of each row
+    scale_shape: np.ndarray | None = None  # (C, K) of the groups' precisions
+    scale_rate: np.ndarray | None = None  # (C, K)
+    scale_prior: tuple[float, float] = (1.0, 1.0)
+
+    def of_row(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Precision (K,) of a row's factors, and their means in each component it may be of, (C, K)."""
+        if self.labels is None:
+            return np.ones(self.means.shape[1]), self.means
+        c = self.labels[n]
+        return self.scale_shape[c] / self.scale_rate[c], self.means[c : c + 1]
 
     def log_proportion(self, c: int) -> float:
         if self.dirichlet is None:
@@ -133,7 +147,8 @@ def likelihood(view: View, n: int, d: int) -> Likelihood:
 def row_posterior(views: list[View], factors: Factors, n: int) -> Row:
     """q of row n given the global posterior and the bounds on logits."""
     k = factors.means.shape[1]
-    precision, linear = np.diag(np.append(np.ones(k), 0.0)), np.zeros(k + 1)
+    prior_precision, prior_means = factors.of_row(n)
+    precision, linear = np.diag(np.append(prior_precision, 0.0)), np.zeros(k + 1)
     entries = [(v, d) for v, view in enumerate(views) for d in range(view.size) if view.observed[n, d]]
     for v, d in entries:
         view, bound = views[v], likelihood(views[v], n, d)
@@ -150,8 +165,8 @@ def row_posterior(views: list[View], factors: Factors, n: int) -> Row:
                 linear -= cross * bound.slope / own / len(points)
     covariance = np.linalg.inv(precision[:k, :k])
     means, scores = [], []
-    for c in range(len(factors.means)):
-        total = linear[:k] - precision[:k, k] + factors.means[c]
+    for c, prior_mean in enumerate(prior_means):
+        total = linear[:k] - precision[:k, k] + prior_precision * prior_mean
         means.append(covariance @ total)
         score = factors.log_proportion(c) - 0.5 * factors.squared_norm(c)
         scores.append(score + 0.5 * total @ covariance @ total)
@@ -284,6 +299,45 @@ def update_mixture(factors: Factors, rows: list[Row]) -> tuple[np.ndarray, np.nd
     return np.array(means), np.array(covariances), np.array(dirichlet)
 
 
+def update_groups(factors: Factors, rows: list[Row]) -> None:
+    """Means, then precisions, of the groups, one factor at a time; in place."""
+    k = factors.means.shape[1]
+    for c in range(len(factors.means)):
+        members = [row for row, label in zip(rows, factors.labels, strict=True) if label == c]
+        for j in range(k):
+            scale = factors.scale_shape[c, j] / factors.scale_rate[c, j]
+            precision = factors.mean_precision + len(members) * scale
+            factors.means[c, j] = scale * sum(row.mean[j] for row in members) / precision
+            factors.covariances[c, j] = factors.covariances[c, :, j] = 0.0
+            factors.covariances[c, j, j] = 1 / precision
+        for j in range(k):
+            squares = sum(square_to_mean(factors, c, row)[j] for row in members)
+            factors.scale_shape[c, j] = factors.scale_prior[0] + len(members) / 2
+            factors.scale_rate[c, j] = factors.scale_prior[1] + squares / 2
+
+
+def square_to_mean(factors: Factors, c: int, row: Row) -> np.ndarray:
+    """<(g_k − m_ck)²> of a row, (K,)."""
+    spread = np.diag(row.covariance) + np.diag(factors.covariances[c])
+    return (row.mean - factors.means[c]) ** 2 + spread
+
+
+def group_terms(factors: Factors, rows: list[Row]) -> dict[str, float]:
+    """E log p of the factors of rows that are grouped, of the groups' means and precisions, plus entropies."""
+    density = groups = 0.0
+    shape, rate = factors.scale_shape, factors.scale_rate
+    for row, c in zip(rows, factors.labels, strict=True):
+        logs = digamma(shape[c]) - np.log(rate[c])
+        density += 0.5 * (logs - LOG_2PI - shape[c] / rate[c] * square_to_mean(factors, c, row)).sum()
+        density += gaussian_entropy(row.conditional)
+    for c, mean in enumerate(factors.means):
+        kappa = factors.mean_precision
+        groups += 0.5 * (len(mean) * (np.log(kappa) - LOG_2PI) - kappa * factors.squared_norm(c))
+        groups += gaussian_entropy(factors.covariances[c])
+        groups += sum(map(gamma_terms, shape[c], rate[c], [factors.scale_prior] * len(mean)))
+    return {"factors": density, "groups": groups}
+
+
 def gamma_terms(shape: float, rate: float, prior: tuple[float, float]) -> float:
     """E log Gamma(x | prior) + entropy under q = Gamma(shape, rate)."""
     a, b = prior
@@ -328,7 +382,7 @@ def bound(views: list[View], names: list[str], factors: Factors, rows: list[Row]
             f"{name}.weights": weights,
             f"{name}.noise": noise,
         }
-    terms |= factor_terms(factors, rows)
+    terms |= (factor_terms if factors.labels is None else group_terms)(factors, rows)
     return terms
 
 

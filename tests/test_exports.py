@@ -44,6 +44,24 @@ def test_draws_have_names_and_the_users_units(fit):
     assert posterior["component_means"].dims == ("chain", "draw", "component", "factor")
 
 
+def test_groups_have_names():
+    rng = np.random.default_rng(0)
+    prior = fv.priors.Grouped(("ours", "theirs"), column="batch")
+    data = {"table": rng.normal(size=(40, 3)), "batch": rng.choice(prior.groups, size=40)}
+    fit = fv.fit(
+        fv.FAVAE({"table": fv.views.Real(3)}, 2, factors=prior), data, epochs=5, seed=0, progress=False
+    )
+    posterior = fv.to_arviz(fit, draws=400, seed=0)["posterior"]
+    assert "groups" not in posterior
+    for name in ("group_means", "group_precisions"):
+        assert posterior[name].dims == ("chain", "draw", "group", "factor")
+        assert list(posterior[name].coords["group"].values) == ["ours", "theirs"]
+    q = fit.posterior.factors
+    error = posterior["group_means"].mean(("chain", "draw")).values - q.means.numpy()
+    sd = q.covariance.diagonal(dim1=-2, dim2=-1).sqrt().numpy()
+    assert np.all(np.abs(error) < 5 * sd / np.sqrt(400))
+
+
 def test_a_summary_runs_on_it(fit):
     summary = arviz.summary(fv.to_arviz(fit, draws=50, seed=0), var_names=["table.bias"], kind="stats")
     assert list(summary.index) == [f"table.bias[{name}]" for name in NAMES]

@@ -24,6 +24,9 @@ class Batch:
     ]  # booleans by view, (rows, 1), or (rows, *event) where single entries are missing
     n: int
     rows: slice | Tensor  # which rows of the data set these are
+    groups: Tensor | None = (
+        None  # (rows,) positions in the groups of the factors' prior; see :class:`Dataset`
+    )
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,9 @@ class Dataset:
 
     views: Mapping[str, ViewData]
     index: pd.Index
+    groups: Tensor | None = (
+        None  # (N,) positions in the groups of the factors' prior, their number if not known
+    )
 
     def __len__(self) -> int:
         return len(self.index)
@@ -69,7 +75,8 @@ class Dataset:
         for name in self.views if names is None else names:
             data[name], observed[name] = self.views[name].batch(rows, device)
         n = len(range(*rows.indices(len(self)))) if isinstance(rows, slice) else len(rows)
-        return Batch(data, observed, n, rows)
+        groups = None if self.groups is None else self.groups[rows].to(device)
+        return Batch(data, observed, n, rows, groups)
 
     def in_order(
         self, size: int, device: torch.device, names: Sequence[str] | None = None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.data.dataset import Dataset, ViewData
+from pyro_favae.data.groups import row_groups, split_labels
 from pyro_favae.data.labelled import joined, modalities
 from pyro_favae.data.reading import Given, as_rows, read
 from pyro_favae.data.source import Source
@@ -27,26 +28,29 @@ def prepare(model: FAVAE, data: Mapping[str, Any]) -> Dataset:
     join: a row that one lacks is missing that view); everything else is by position and must have as many rows as
     the whole. A row that is all NaN, or ``None`` in a list, lacks the view; a table may lack single entries, NaN.
     Memory-mapped arrays (``numpy.load(..., mmap_mode="r")``) and torch datasets are read a few rows at a time and
-    never held in memory, sparse matrices made dense a few rows at a time. Raises :class:`DataError` naming the
-    view, what was seen and what was expected.
+    never held in memory, sparse matrices made dense a few rows at a time. Where the factors' prior groups rows, their
+    labels stand beside the views, a series aligned by index. Raises :class:`DataError` naming the view, what was
+    seen and what was expected.
     """
+    data, labels = split_labels(model, data)
     data, index = modalities(data, model.views)
     known_views(model, data)
     absent = [name for name in model.views if data.get(name) is None]
     if absent:
         raise DataError(f"no data for view {absent[0]!r}; given: {list(data)}, declared: {list(model.views)}")
-    return _aligned(model, data, index)
+    return _aligned(model, data, index, labels)
 
 
 def given_views(model: FAVAE, given: Mapping[str, Any]) -> Dataset:
-    """The same for any non-empty subset of the views, as predictions are asked from."""
+    """The same for any non-empty subset of the views, to predict from; labels of groups may be missing."""
+    given, labels = split_labels(model, given)
     given, index = modalities(given, model.views)
     known_views(model, given)
     given = {name: values for name, values in given.items() if values is not None}
-    if not given:
+    if not given and labels is None:
         raise DataError("nothing given to predict from: pass data of at least one view")
     given = {name: as_rows(model.views[name], values) for name, values in given.items()}
-    return _aligned(model, given, index, learn=False)
+    return _aligned(model, given, index, labels, learn=False)
 
 
 def known_views(model: FAVAE, data: Mapping[str, Any]) -> None:
@@ -58,10 +62,19 @@ def known_views(model: FAVAE, data: Mapping[str, Any]) -> None:
         raise DataError(f"unknown view {unknown[0]!r}; declared views: {list(model.views)}")
 
 
-def _aligned(model: FAVAE, data: Mapping[str, Any], index: pd.Index | None, learn: bool = True) -> Dataset:
+def _aligned(
+    model: FAVAE,
+    data: Mapping[str, Any],
+    index: pd.Index | None,
+    labels: pd.Series | None,
+    learn: bool = True,
+) -> Dataset:
     given = {name: read(name, model.views[name], values) for name, values in data.items()}
     index = joined({name: rows.labels for name, rows in given.items() if rows.labels is not None}, index)
-    if index is None:
+    named = index is not None
+    if not given:
+        index = labels.index
+    elif not named:
         index = pd.RangeIndex(max(len(rows.source) for rows in given.values()))
     if not len(index):
         raise DataError(f"views {list(data)} have 0 rows, expected at least one")
@@ -72,7 +85,8 @@ def _aligned(model: FAVAE, data: Mapping[str, Any], index: pd.Index | None, lear
         views[name] = _view_data(name, view, given[name], index)
         if learn and not views[name].present.any():
             raise DataError(f"view {name!r} is missing in all {len(index)} rows, expected it in at least one")
-    return Dataset(views, index)
+    groups = row_groups(model, labels, index, by_index=named, learn=learn)
+    return Dataset(views, index, groups)
 
 
 def _view_data(name: str, view: View, given: Given, index: pd.Index) -> ViewData:

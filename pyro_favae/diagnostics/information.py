@@ -16,7 +16,7 @@ from torch import Tensor
 from pyro_favae.data import given_views, known_views, prepare
 from pyro_favae.errors import DataError, SpecError
 from pyro_favae.results import Fit
-from pyro_favae.results.predictive import CHUNK, device_of, inferred
+from pyro_favae.results.predictive import CHUNK, inferred
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ def influence(fit: Fit, view: str, data: Any) -> MutualInformation:
             f"influence: view {view!r} is a {kind}, expected one with an encoder, such as an Image"
         )
     moments = []
-    for batch in given_views(fit.declaration, {view: data}).in_order(CHUNK, device_of(fit.guide)):
+    for batch in given_views(fit.declaration, {view: data}).in_order(CHUNK, fit.guide.device):
         encoded = fit.guide.view_rows(batch.data, batch.observed)[view].encoded
         moments.append(torch.stack(encoded).to(torch.float64).cpu())
     return mutual_information(*torch.cat(moments, 1).numpy())

@@ -38,7 +38,8 @@ def fit(
 
     model: the declaration. data: by view name, arrays, tensors, lists, sparse matrices, torch datasets, data frames
     or AnnData (aligned by the names of their rows); or a MuData. A row of NaN, a shorter index or ``None`` marks a
-    row that lacks the view, a single NaN a missing entry of a table. Memory-mapped arrays and torch datasets are
+    row that lacks the view, a single NaN a missing entry of a table. With a grouped prior of the factors, each row's
+    label stands beside the views under the prior's column. Memory-mapped arrays and torch datasets are
     streamed from disk, with the same result. epochs: passes over the data at most; exact sweeps, where every view has
     a closed form. tolerance: stop when a pass raises the bound by less than this share of it. batch_size: rows a
     gradient step. schedule: ``"joint"``, ``"closed-form"`` to leave the networks as they are, or ``"stochastic"`` to

@@ -14,7 +14,6 @@ from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.models.views import View
 from pyro_favae.results.fit import Fit
-from pyro_favae.results.predictive import device_of
 from pyro_favae.results.pretrained import Pretrained
 
 
@@ -73,6 +72,6 @@ def remove_view(fitted: Fit, name: str) -> Fit:
     model = replace(old, views={other: view for other, view in old.views.items() if other != name})
     favae_model, guide = pyro_pair(model, fitted.model.n_rows)
     copy_views(fitted.guide, guide, model.views)
-    favae_model.to(device_of(fitted.guide)).eval()
-    guide.to(device_of(fitted.guide)).eval()
+    favae_model.to(fitted.guide.device).eval()
+    guide.to(fitted.guide.device).eval()
     return Fit(guide, pd.DataFrame(columns=["stage", "elbo"]), f"removal of {name!r}")

@@ -24,7 +24,7 @@ class PlainTraining:
 
     def __init__(self, guide: FAVAEGuide, name: str, dataset: Dataset, batch_size: int, seed: int) -> None:
         self.guide, self.name, self.dataset, self.batch_size = guide, name, dataset, batch_size
-        self.device = guide.posterior.factors.component_means.device
+        self.device = guide.device
         self.generator = torch.Generator().manual_seed(seed)
         self.records: list[dict] = []
 

@@ -57,6 +57,40 @@ class RowCovariance(NamedTuple):
         return self.pattern_log_determinants[self.index]
 
 
+class RowGroups(NamedTuple):
+    """Which of G groups of the factors' prior each row is of; the last is that of rows whose group is not known."""
+
+    index: Tensor  # (rows,)
+    count: int  # G
+
+    @property
+    def members(self) -> Tensor:
+        """1 where a row is known to be of a group, (rows, G − 1), float64."""
+        return torch.nn.functional.one_hot(self.index, self.count)[:, :-1].to(torch.float64)
+
+
+class Patterns(NamedTuple):
+    """What the covariance of a row's factors depends on: rows of one pattern miss the same, and are of one group."""
+
+    masks: Tensor  # (P, width) of 0 and 1
+    groups: Tensor  # (P,)
+    index: Tensor  # (rows,) which pattern each row is of
+
+    @classmethod
+    def of(cls, masks: Tensor, index: Tensor, groups: RowGroups) -> "Patterns":
+        """Missing-data patterns (P, width), each row's index into them, and each row's group."""
+        if groups.count == 1:
+            return cls(masks, groups.index.new_zeros(len(masks)), index)
+        pairs, index = torch.unique(index * groups.count + groups.index, return_inverse=True)
+        return cls(masks[pairs // groups.count], pairs % groups.count, index)
+
+    @property
+    def key(self) -> bytes:
+        """The same for the same masks and groups in the same order."""
+        masks = self.masks.to(torch.uint8).cpu().numpy().tobytes()
+        return masks + self.groups.cpu().numpy().tobytes()
+
+
 def group_patterns(masks: Tensor) -> tuple[Tensor, Tensor]:
     """The distinct rows of masks (rows, width) of 0 and 1, (P, width), and which of them each row is, (rows,)."""
     if bool(masks.all()):

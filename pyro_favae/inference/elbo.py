@@ -12,13 +12,13 @@ def elbo_terms(posterior: Posterior, statistics: Statistics) -> dict[str, float]
     """The bound's terms in nats, by name; their sum is the bound.
 
     For each view: ``likelihood`` (of the data given z), ``latents`` (E log p(z | g) plus the entropy of q(z)),
-    ``weights`` and ``noise`` (minus a divergence). For all: ``factors``, and ``components`` of a mixture.
+    ``weights`` and ``noise`` (minus a divergence). For all: ``factors``, and ``components`` of a mixture or
+    ``groups`` of rows.
     """
     terms = {}
     for view, sums in zip(posterior.views, statistics.views, strict=True):
         terms |= view.elbo(sums)
     terms |= posterior.factors.elbo(statistics.factors)
-    size = posterior.factors.component_means.shape[1]
     rows = statistics.factors
-    terms["factors"] = terms["factors"] + 0.5 * (rows.n * size * (1 + LOG_2PI) + rows.log_determinant)
+    terms["factors"] = terms["factors"] + 0.5 * (rows.n * len(rows.g) * (1 + LOG_2PI) + rows.log_determinant)
     return {name: float(value) for name, value in terms.items()}

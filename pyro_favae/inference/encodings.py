@@ -18,9 +18,8 @@ class Encodings:
     ) -> None:
         """Run the encoder and the decoder over a data set, ``chunk`` rows at a time."""
         inference, emission = guide.inference(name).eval(), guide.model.emission(name).eval()
-        device = snapshot.component_means.device
         parts = []
-        for batch in dataset.in_order(chunk, device, [name]):
+        for batch in dataset.in_order(chunk, guide.device, [name]):
             data = batch.data[name]
             rows = inference.rows(data, batch.observed[name], snapshot.views[name], emission)
             worth = rows.mask.new_zeros(len(rows.mask))

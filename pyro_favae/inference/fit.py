@@ -235,7 +235,9 @@ class Run:
         snapshot = self.guide.train().snapshot()
         for i, batch in enumerate(self.passes.shuffled(self.generator), start=1):
             views = self.passes.view_rows(batch, snapshot)
-            rows = self.guide.infer(views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS)
+            rows = self.guide.infer(
+                views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS, groups=batch.groups
+            )
             if step is not None:
                 step(batch.data, views, partial(prior_from_other_views, snapshot, rows))
             part = rows.statistics().scaled(total / batch.n)

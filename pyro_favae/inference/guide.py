@@ -39,6 +39,11 @@ class FAVAEGuide(nn.Module):
         return self._model[0]
 
     @property
+    def device(self) -> torch.device:
+        """Where the posterior is, and data must be."""
+        return self.posterior.factors.component_means.device
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The views' names, in order."""
         return self.posterior.names
@@ -85,10 +90,12 @@ class FAVAEGuide(nn.Module):
         snapshot: Snapshot | None = None,
         iterations: int = READING_STEPS,
         tolerance: float = READING_TOLERANCE,
+        groups: Tensor | None = None,
     ) -> Rows:
         """q of n rows given what the views say; with no views, the prior.
 
         iterations, tolerance: of the local steps of binary and categorical views, relative to their bound's ξ.
+        groups: positions in the factors' prior's groups, (rows,); None where they are not known.
         """
         return infer_rows(
             snapshot or self.snapshot(),
@@ -96,6 +103,7 @@ class FAVAEGuide(nn.Module):
             n,
             iterations=iterations,
             tolerance=tolerance,
+            groups=groups,
         )
 
     def forward(
@@ -107,9 +115,10 @@ class FAVAEGuide(nn.Module):
         """Emit the guide's sites; arguments as in :meth:`FAVAEModel.forward`."""
         data, observed = data or {}, observed or {}
         n = next((len(values) for values in data.values()), rows or self.model.n_rows)
-        snapshot = self.snapshot()
-        views = self.view_rows(data, observed, snapshot=snapshot)
-        local = self.infer(views, n, snapshot=snapshot)
+        column, snapshot = self.declaration.factors.column, self.snapshot()
+        given = {name: values for name, values in data.items() if name != column}
+        views = self.view_rows(given, observed, snapshot=snapshot)
+        local = self.infer(views, n, snapshot=snapshot, groups=data.get(column))
         drawn = self.posterior.sample()
         device = local.responsibilities.device
         with pyro.plate("rows", self.model.n_rows, subsample=torch.arange(n, device=device), dim=-1):

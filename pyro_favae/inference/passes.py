@@ -22,7 +22,7 @@ class Passes:
 
     def __init__(self, guide: FAVAEGuide, dataset: Dataset, batch_size: int) -> None:
         self.guide, self.dataset, self.batch_size = guide, dataset, batch_size
-        self.device = guide.posterior.factors.component_means.device
+        self.device = guide.device
         self.interrupt = DeferredInterrupt()
         self.encodings: dict[str, Encodings] = {}
 
@@ -40,7 +40,9 @@ class Passes:
         for name in batch.data:
             inference, emission = self.guide.inference(name), self.guide.model.emission(name)
             inference.evaluate(views[name], batch.data[name], emission)
-        rows = self.guide.infer(views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE)
+        rows = self.guide.infer(
+            views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE, groups=batch.groups
+        )
         return rows.statistics()
 
     def stand_ins(self) -> Iterator[list[GaussianRows]]:

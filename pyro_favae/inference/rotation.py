@@ -5,9 +5,11 @@ these through K×K statistics alone. With S = Σ <v vᵀ> over the n vectors of 
 T_m = Σ_d γ_d <w_d w_dᵀ> over the D_m features of view m, γ_d 1 unless the prior has a precision for each feature, the
 bound is up to a constant
 
-    F(R) = (n − Σ_m D_m) log |det R| − ½ tr(R S Rᵀ) + Σ_m f_m(diag(R⁻ᵀ T_m R⁻¹)),
+    F(R) = (n − Σ_m D_m) log |det R| − ½ tr(R S Rᵀ) + Σ_c h_c(diag(R S_c Rᵀ)) + Σ_m f_m(diag(R⁻ᵀ T_m R⁻¹)),
 
-where f_m is what the weights' prior makes of their squares with the relevances at their optimum.
+where f_m is what the weights' prior makes of their squares with the relevances at their optimum. Where rows fall into
+groups with scales of their own, the factors of group c are not in S but in S_c, about the group's mean, and
+h_c(x) = −a_c Σ_k log(b + ½ x_k) is the same of the scales, Gamma with shape a_c and rate b + ½ x_k.
 """
 
 from typing import NamedTuple
@@ -17,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.inference.posterior import Posterior
-from pyro_favae.inference.priors.base import Quadratic
+from pyro_favae.inference.priors.base import Quadratic, Scaled
 from pyro_favae.inference.statistics import Statistics
 
 STEPS = 30  # at most, each one evaluation of F
@@ -37,8 +39,8 @@ class Rotation(NamedTuple):
 def rotate(posterior: Posterior, statistics: Statistics) -> Rotation:
     """Centre, then rotate, the factors where that raises the bound; changes ``posterior`` in place.
 
-    The relevances must be at their optimum, as they are after an update. With a weight prior that is not
-    invariant in form, the factors are centred but not rotated.
+    Relevances and groups' scales must be at their optimum, as they are after an update. With a weight prior that is
+    not invariant in form, the factors are centred but not rotated.
     """
     centring, gain = _centring(posterior, statistics)
     posterior.factors.transform(centring)
@@ -75,6 +77,8 @@ class Point(NamedTuple):
     value: float  # nats; −∞ where F is not finite
     matrix: np.ndarray  # (K, K)     R
     scatter: np.ndarray  # (K, K)      R S Rᵀ
+    groups: np.ndarray  # (G, K, K)    R S_c Rᵀ
+    scales: np.ndarray  # (G, K)     −2 h_c', the scales' means
     seconds: np.ndarray  # (M, K, K)   R⁻ᵀ T_m R⁻¹
     precision: np.ndarray  # (M, K)  −2 f_m', the relevances' means
 
@@ -89,6 +93,9 @@ class Objective:
         self.seconds = torch.stack(seconds).cpu().numpy()
         self.device = quadratic.scatter.device
         self.eye = np.eye(len(self.scatter))
+        scaled = quadratic.scaled or Scaled.none(quadratic.scatter)
+        self.groups, self.shapes = scaled.scatters.cpu().numpy(), scaled.shapes.cpu().numpy()[:, None]
+        self.rate = scaled.rate
 
     def best_rotation(self) -> tuple[np.ndarray, float]:
         """R and F(R) − F(I), from the better of two starts; I where a prior refuses or there is nothing to gain."""
@@ -105,7 +112,8 @@ class Objective:
     def at(self, matrix: np.ndarray) -> Point | None:
         """The point R; None where a prior refuses to be rotated."""
         inverse = np.linalg.inv(matrix)
-        scatter = matrix @ self.scatter @ matrix.T
+        scatter, groups = matrix @ self.scatter @ matrix.T, matrix @ self.groups @ matrix.T
+        rates = self.rate + _diagonals(groups) / 2
         seconds = inverse.T @ self.seconds @ inverse
         squares = torch.tensor(_diagonals(seconds), device=self.device, requires_grad=True)
         with torch.enable_grad():
@@ -116,12 +124,14 @@ class Objective:
             total = torch.stack(terms).sum()
         (slopes,) = torch.autograd.grad(total, squares)
         value = self.surplus * np.linalg.slogdet(matrix).logabsdet - scatter.trace() / 2 + total.item()
+        value = value - (self.shapes * np.log(rates)).sum()
         value = value if np.isfinite(value) else -np.inf
-        return Point(value, matrix, scatter, seconds, -2 * slopes.cpu().numpy())
+        precision = -2 * slopes.cpu().numpy()
+        return Point(value, matrix, scatter, groups, self.shapes / rates, seconds, precision)
 
     def whitening(self) -> np.ndarray:
         """Whiten the factors, then make the weights' columns orthogonal: the optimum of a single view."""
-        root = np.linalg.cholesky(self.scatter / self.count)
+        root = np.linalg.cholesky((self.scatter + self.groups.sum(0)) / self.count)
         total = sum(root.T @ second @ root / max(second.trace(), 1e-300) for second in self.seconds)
         return np.linalg.eigh(total).eigenvectors.T @ np.linalg.inv(root)
 
@@ -141,24 +151,29 @@ class Objective:
         return point
 
     def gradient(self, point: Point) -> np.ndarray:
-        """(n − Σ_m D_m) I − S + Σ_m T_m diag(α_m), in the point's coordinates; α_m its precisions."""
+        """(n − Σ_m D_m) I − S − Σ_c diag(λ_c) S_c + Σ_m T_m diag(α_m), in the point's coordinates."""
         pull = np.einsum("mkl,ml->kl", point.seconds, point.precision)
-        return self.surplus * self.eye - point.scatter + pull
+        push = point.scatter + np.einsum("ck,ckl->kl", point.scales, point.groups)
+        return self.surplus * self.eye - push + pull
 
     def step(self, point: Point, gradient: np.ndarray) -> np.ndarray:
         """Newton's step with the Hessian that F has where S and all T_m are diagonal.
 
-        It ties E_kl to E_lk alone, by −[[h_kl, c_kl], [c_kl, h_lk]] with h_kl = S_ll + Σ_m α_ml T_mkk and
-        c_kl = n − Σ_m (D_m − α_mk T_mkk − α_ml T_mll). Steps of a pair that are too long are shortened together.
+        It ties E_kl to E_lk alone, by −[[h_kl, c_kl], [c_kl, h_lk]] with
+        h_kl = S_ll + Σ_c λ_ck S_cll + Σ_m α_ml T_mkk and c_kl = n − Σ_m (D_m − α_mk T_mkk − α_ml T_mll).
+        Steps of a pair that are too long are shortened together. Along a factor's length scales follow, but for
+        their prior's rate b: of their curvature a share b λ_ck / a_c is left.
         """
         scatter, squares = point.scatter.diagonal(), _diagonals(point.seconds)
+        spreads = _diagonals(point.groups)
+        along = scatter + (point.scales**2 * spreads * self.rate / self.shapes).sum(0)
         weighted = (point.precision * squares).sum(0)
-        straight = scatter + squares.T @ point.precision
+        straight = scatter + point.scales.T @ spreads + squares.T @ point.precision
         cross = self.surplus + weighted[:, None] + weighted
         lowest = (straight + straight.T) / 2 - np.hypot((straight - straight.T) / 2, cross)
         straight = straight + np.maximum(LEAST_CURVATURE * self.count - lowest, 0)
         step = (straight.T * gradient - cross * gradient.T) / (straight * straight.T - cross**2)
-        np.fill_diagonal(step, gradient.diagonal() / (2 * scatter))
+        np.fill_diagonal(step, gradient.diagonal() / (2 * along))
         longest = np.maximum(abs(step), abs(step.T))
         return step / np.maximum(longest / LARGEST_STEP, 1)
 

@@ -12,7 +12,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.covariance import PatternCovariance, RowCovariance, group_patterns
+from pyro_favae.inference.covariance import (
+    PatternCovariance,
+    Patterns,
+    RowCovariance,
+    RowGroups,
+    group_patterns,
+)
 from pyro_favae.inference.linear_algebra import pack, unpack
 from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
 from pyro_favae.inference.statistics import FactorStatistics, Statistics, ViewStatistics
@@ -75,6 +81,7 @@ class Rows:
     covariance: RowCovariance
     component_factors: Tensor  # (rows, C, K)
     responsibilities: Tensor  # (rows, C)
+    groups: RowGroups
 
     @cached_property
     def factors(self) -> Tensor:
@@ -152,71 +159,82 @@ class Rows:
             counts=self.responsibilities.sum(0),
             component_g=torch.einsum("nc,nck->ck", self.responsibilities, self.component_factors),
             component_entropy=torch.special.entr(self.responsibilities).sum(),
+            groups=self.weighted_moments(self.groups.members) if self.groups.count > 1 else None,
         )
         return Statistics(tuple(view.statistics(self) for view in self.views), factors)
 
 
 @torch.no_grad()
 def infer_rows(
-    snapshot: Snapshot, views: Sequence[ViewRows], n: int, *, iterations: int, tolerance: float = 1e-6
+    snapshot: Snapshot,
+    views: Sequence[ViewRows],
+    n: int,
+    *,
+    iterations: int,
+    tolerance: float = 1e-6,
+    groups: Tensor | None = None,
 ) -> Rows:
     """Closed-form q of a batch of n rows; ``iterations`` bounds the local steps of views that have any.
 
-    Λ_n = I + Σ_m <τ WᵀW>, ḡ_n = Λ_n⁻¹ (m_c + Σ_m τ (W̄ᵀ z̄ − <Wᵀ b>)), summed over what is observed of the row.
+    Λ_n = λ_n + Σ_m <τ WᵀW>, ḡ_n = Λ_n⁻¹ (λ_n m_c + Σ_m τ (W̄ᵀ z̄ − <Wᵀ b>)), summed over what is observed of the row,
+    λ_n the identity or the precision of the row's group. groups: which each row is of, (rows,), None if not known.
     """
-    patterns, index = _patterns(views, n, snapshot.component_means.device)
+    members = snapshot.row_groups(groups, n)
+    patterns = _patterns(views, members)
     if all(view.row_precision is None for view in views):
         key = tuple((id(view.view), view.pattern.shape[1]) for view in views)
         known = snapshot.covariance(key, patterns, lambda: _pattern_precision(snapshot, views, patterns))
-        return _given_covariance(snapshot, views, RowCovariance(*known, index))
+        return _given_covariance(snapshot, views, RowCovariance(*known, patterns.index), members)
     precision = _pattern_precision(snapshot, views, patterns)
-    _set_out(snapshot, views, RowCovariance(*PatternCovariance.of(precision), index))
-    base = precision[index]
-    rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base))
+    _set_out(snapshot, views, RowCovariance(*PatternCovariance.of(precision), patterns.index), members)
+    base = precision[patterns.index]
+    rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base), members)
     for _ in range(iterations):
         if max(view.refine(rows) for view in views) <= tolerance:
             break
-        rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base))
+        rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base), members)
     return rows
 
 
-def _set_out(snapshot: Snapshot, views: Sequence[ViewRows], covariance: RowCovariance) -> None:
+def _set_out(
+    snapshot: Snapshot, views: Sequence[ViewRows], covariance: RowCovariance, groups: RowGroups
+) -> None:
     """Refine first given only what the views without local quantities say: one matrix for a pattern, not a row."""
     others = [view for view in views if view.row_precision is None]
-    rows = _given_covariance(snapshot, others, covariance)
+    rows = _given_covariance(snapshot, others, covariance, groups)
     for view in views:
         view.refine(rows)
 
 
 @torch.no_grad()
-def row_covariance(snapshot: Snapshot, views: Sequence[ViewRows], n: int, without: ViewRows) -> RowCovariance:
+def row_covariance(snapshot: Snapshot, rows: Rows, without: ViewRows) -> RowCovariance:
     """Covariances of the factors if one view's latents, W̄ᵀ τ W̄, told nothing; its weights stay uncertain."""
-    patterns, index = _patterns(views, n, snapshot.component_means.device)
-    precision = _pattern_precision(snapshot, views, patterns, without)
-    if all(view.row_precision is None for view in views):
-        return RowCovariance(*PatternCovariance.of(precision), index)
-    return _covariance_of_rows(views, precision[index])
+    patterns = _patterns(rows.views, rows.groups)
+    precision = _pattern_precision(snapshot, rows.views, patterns, without)
+    if all(view.row_precision is None for view in rows.views):
+        return RowCovariance(*PatternCovariance.of(precision), patterns.index)
+    return _covariance_of_rows(rows.views, precision[patterns.index])
 
 
-def _patterns(views: Sequence[ViewRows], n: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Missing-data patterns of the views that have any, (P, width), and which one each row is, (rows,)."""
+def _patterns(views: Sequence[ViewRows], groups: RowGroups) -> Patterns:
+    """Patterns of what the rows miss of the views that have any, and of the groups they are of."""
     masks = [view.pattern for view in views if view.pattern is not None]
     if not masks:
-        return torch.ones(1, 0, device=device), torch.zeros(n, dtype=torch.long, device=device)
-    return group_patterns(torch.cat(masks, 1))
+        index = torch.zeros_like(groups.index)
+        return Patterns.of(torch.ones(1, 0, device=index.device), index, groups)
+    return Patterns.of(*group_patterns(torch.cat(masks, 1)), groups)
 
 
 def _pattern_precision(
-    snapshot: Snapshot, views: Sequence[ViewRows], patterns: Tensor, without: ViewRows | None = None
+    snapshot: Snapshot, views: Sequence[ViewRows], patterns: Patterns, without: ViewRows | None = None
 ) -> Tensor:
     """Precisions of the factors of rows of each pattern, (P, K, K)."""
-    size = snapshot.component_means.shape[1]
-    total = torch.eye(size).to(snapshot.component_means).expand(len(patterns), size, size)
+    total = snapshot.prior_precision[patterns.groups]
     start = 0
     for view in views:
         if view.pattern is None:
             continue
-        mask = patterns[:, start : start + view.pattern.shape[1]]
+        mask = patterns.masks[:, start : start + view.pattern.shape[1]]
         start += mask.shape[1]
         if view is without:
             total = total + mask[..., None] * view.view.covariance[:-1, :-1]
@@ -235,12 +253,14 @@ def _covariance_of_rows(views: Sequence[ViewRows], base: Tensor) -> RowCovarianc
     return RowCovariance(*PatternCovariance.of(precision), index)
 
 
-def _given_covariance(snapshot: Snapshot, views: Sequence[ViewRows], covariance: RowCovariance) -> Rows:
-    means = snapshot.component_means
-    linear = sum((view.linear for view in views), means.new_zeros(len(covariance.index), means.shape[1]))
-    total = means + linear[:, None]  # (rows, C, K)
+def _given_covariance(
+    snapshot: Snapshot, views: Sequence[ViewRows], covariance: RowCovariance, groups: RowGroups
+) -> Rows:
+    prior = snapshot.linear(groups)
+    linear = sum((view.linear for view in views), prior.new_zeros(len(covariance.index), prior.shape[2]))
+    total = prior + linear[:, None]  # (rows, C, K)
     component_factors = covariance.times(total)
-    if len(means) == 1:
-        return Rows(views, covariance, component_factors, torch.ones_like(total[..., 0]))
+    if total.shape[1] == 1:
+        return Rows(views, covariance, component_factors, torch.ones_like(total[..., 0]), groups)
     scores = snapshot.log_weights + 0.5 * (total * component_factors).sum(-1)
-    return Rows(views, covariance, component_factors, scores.softmax(1))
+    return Rows(views, covariance, component_factors, scores.softmax(1), groups)

@@ -5,7 +5,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.covariance import PatternCovariance
+from pyro_favae.inference.covariance import PatternCovariance, Patterns, RowGroups
 from pyro_favae.inference.linear_algebra import inner_product_weights, pack, unpack
 from pyro_favae.inference.posterior import Posterior, ViewPosterior
 from pyro_favae.inference.updates import WeightsPosterior
@@ -51,18 +51,30 @@ class Snapshot:
 
     def __init__(self, posterior: Posterior) -> None:
         self.views = {view.name: ViewSnapshot(view) for view in posterior.views}
-        self.component_means = posterior.factors.component_means.clone()  # (C, K)
+        self.prior_precision = posterior.factors.prior_precision  # (G, K, K)
+        self.prior_linear = posterior.factors.prior_means @ self.prior_precision  # (G, C, K)
         self.log_weights = posterior.factors.log_weights.clone()  # (C,)
         self.patterns: dict[tuple, PatternCovariance] = {}
 
-    def covariance(self, key: tuple, patterns: Tensor, precision) -> PatternCovariance:
-        """Covariances of the factors for missing-data patterns, (P, width), remembered where they are small.
+    def row_groups(self, groups: Tensor | None, n: int) -> RowGroups:
+        """The groups (rows,) that n rows are of; None where none is known, or the prior has none."""
+        count = len(self.prior_precision)
+        if groups is None:
+            groups = torch.full((n,), count - 1, device=self.prior_precision.device)
+        return RowGroups(groups, count)
+
+    def linear(self, groups: RowGroups) -> Tensor:
+        """Precision-weighted means of the factors in each component, (rows or 1, C, K)."""
+        return self.prior_linear if groups.count == 1 else self.prior_linear[groups.index]
+
+    def covariance(self, key: tuple, patterns: Patterns, precision) -> PatternCovariance:
+        """Covariances of the factors for the patterns of some rows, remembered where they are small.
 
         key: which views the patterns are of. precision: returns their precisions (P, K, K) if they are new.
         """
-        if patterns.numel() > KEPT_PATTERN:
+        if patterns.masks.numel() > KEPT_PATTERN:
             return PatternCovariance.of(precision())
-        key = (*key, patterns.to(torch.uint8).cpu().numpy().tobytes())
+        key = (*key, patterns.key)
         if key not in self.patterns:
             self.patterns[key] = PatternCovariance.of(precision())
         return self.patterns[key]

@@ -24,7 +24,7 @@ def calibrate(guide: FAVAEGuide, dataset: Dataset, names: Collection[str], chunk
     for name in names:
         emission = guide.model.emission(name)
         if emission.needs_moments:
-            moments = dataset.moments(name, chunk, guide.posterior.factors.component_means.device)
+            moments = dataset.moments(name, chunk, guide.device)
             emission.calibrate(moments)
             if emission.unit is not None and guide.declaration.views[name].standardise == "none":
                 size = len(emission.unit)  # further columns are variances
@@ -82,14 +82,13 @@ def place_components(
     count = len(factors.component_means)
     if count == 1:
         return
-    device = factors.component_means.device
     seen = torch.stack([dataset.views[name].present for name in names]).any(0).nonzero()[:, 0]
     chosen = seen[torch.randperm(len(seen), generator=generator)[:SEEDING_ROWS]]
-    batch = dataset.batch(chosen, device, names)
+    batch = dataset.batch(chosen, guide.device, names)
     views = guide.view_rows(batch.data, batch.observed, start=True)
     means = guide.infer(views, batch.n).factors
     if batch.n < count:
-        means = means[torch.randint(batch.n, (count,), generator=generator).to(device)]
+        means = means[torch.randint(batch.n, (count,), generator=generator).to(guide.device)]
     means = means + SEEDING_JITTER * _noise(means, generator)
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
     centres, _ = kmeans_plusplus(means.cpu().numpy(), count, random_state=seed)

@@ -53,6 +53,9 @@ class FactorStatistics:
     counts: Tensor  # (C,)    Σ q(component)
     component_g: Tensor  # (C, K)  Σ q(component) <g | component>
     component_entropy: Tensor  # ()  Σ entropy of q(component), nats
+    groups: Tensor | None = (
+        None  # (G, L, L)  Σ <g̃ g̃ᵀ> of the rows of each known group, where the prior has any
+    )
 
     def rotated(self, change: Tensor) -> "FactorStatistics":
         """The same sums after g̃ → change @ g̃, (L, L), where change's last row is (0, 1)."""
@@ -65,6 +68,7 @@ class FactorStatistics:
             gg=gg + self.n * torch.outer(shift, shift),
             log_determinant=self.log_determinant + 2 * self.n * torch.linalg.slogdet(matrix).logabsdet,
             component_g=self.component_g @ matrix.mT + self.counts[:, None] * shift,
+            groups=None if self.groups is None else change @ self.groups @ change.mT,
         )
 
 

@@ -30,9 +30,9 @@ LatentPrior = Callable[[EncodedRows], dist.TorchDistribution]
 def prior_from_other_views(snapshot: Snapshot, rows: Rows, view: EncodedRows) -> dist.MultivariateNormal:
     """p(z | the row's other views) for the rows that have the view, (observed rows, D)."""
     q = view.view
-    without = row_covariance(snapshot, rows.views, len(view.mask), without=view)
+    without = row_covariance(snapshot, rows, without=view)
     linear = sum(other.linear for other in rows.views) - view.mean @ q.scaled_weights
-    linear = linear + rows.responsibilities @ snapshot.component_means
+    linear = linear + (rows.responsibilities[:, None] @ snapshot.linear(rows.groups))[:, 0]
     linear = linear + q.weights.bias @ q.scaled_weights
     factors = without.times(linear[:, None])[:, 0]
     location = factors @ q.weights.weights.mT + q.weights.bias

@@ -50,6 +50,11 @@ class FAVAE(Declaration):
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
                 raise SpecError(f"FAVAE: {name} is {getattr(self, name)!r}, expected a {kind.__name__} prior")
+        if self.factors.column in self.views:
+            raise SpecError(
+                f"FAVAE: {self.factors.column!r} is the name of a view and the column of the factors' groups; "
+                "give the groups another column"
+            )
         size = sum(view.latent_dim for view in self.views.values())
         if self.n_factors > size:
             warnings.warn(
@@ -106,17 +111,19 @@ class FAVAEModel(nn.Module):
     ) -> dict[str, Tensor]:
         """Run the generative story; returns each view's data.
 
-        data: by view, (rows, *event); a view left out is drawn. observed: by view, booleans (rows,), true
-        where the row has the view, or (rows, D) by entry; all true when left out. rows: how many to draw when
-        there are no data.
+        data: by view, (rows, *event); a view left out is drawn. Beside them, where the factors' prior groups
+        rows, each row's position among the groups, (rows,), under the prior's column. observed: by view, booleans
+        (rows,), true where the row has the view, or (rows, D) by entry; all true when left out. rows: how many to
+        draw when there are no data.
         """
         data, observed = data or {}, observed or {}
         n = next((len(values) for values in data.values()), rows or self.n_rows)
         k, device = self.declaration.n_factors, self._anchor.device
         views = {name: self._sample_view(name) for name in self.declaration.views}
-        shared = self.declaration.factors.sample_globals(k, device)
+        prior = self.declaration.factors
+        shared = prior.sample_globals(k, device)
         with pyro.plate("rows", self.n_rows, subsample=torch.arange(n, device=device), dim=-1):
-            factors = self.declaration.factors.sample_rows(shared, k, device)
+            factors = prior.sample_rows(shared, k, device, data.get(prior.column))
             return {
                 name: self._sample_rows(name, factors, *views[name], data.get(name), observed.get(name))
                 for name in views

@@ -55,9 +55,9 @@ def _terms(history: pd.DataFrame) -> dict[str, pd.Series]:
             terms[f"{view}: {term}"] = history[name]
         elif name == "factors":
             terms[name] = history[name]
-        elif name == "components" or view:
+        elif name in ("components", "groups") or view:
             rest = rest + history[name]
-    label = "weights, noise, components" if "components" in history else "weights, noise"
+    label = ", ".join(["weights", "noise", *(name for name in ("components", "groups") if name in history)])
     return {name: values for name, values in (terms | {label: rest}).items() if values.nunique() > 1}
 
 

@@ -21,7 +21,8 @@ from pyro_favae.results.pretrained import Pretrained
 
 
 class Fit:
-    """A fitted FA-VAE. Arrays in and out are in the user's units; ``given`` maps view names to data.
+    """A fitted FA-VAE. Arrays in and out are in the user's units; ``given`` maps view names to data,
+    and the column of a grouped prior to labels where they are known.
 
     model, guide: the trained Pyro callables. declaration: what was declared. history: data frame, one row a
     pass. ended_by: ``"tolerance"``, ``"epochs"``, ``"callback"`` or ``"interrupted"``.
@@ -62,6 +63,22 @@ class Fit:
         mask = active_factors(self.posterior).cpu().numpy()
         return pd.DataFrame(mask, index=pd.Index(self.posterior.names, name="view")).rename_axis(
             columns="factor"
+        )
+
+    @property
+    def groups(self) -> pd.DataFrame:
+        """Where each group's factors lie and how far they spread, ``(mean or sd, factor)`` by group.
+
+        Raises :class:`SpecError` unless the factors' prior has groups of rows, as ``priors.Grouped`` has.
+        """
+        prior, factors = self.declaration.factors, self.posterior.factors
+        if prior.column is None:
+            raise SpecError(f"the factors' prior {type(prior).__name__} has no groups of rows")
+        means = factors.prior_means[:-1, 0].cpu().numpy()
+        precisions = factors.prior_precision[:-1].diagonal(dim1=-2, dim2=-1).cpu().numpy()
+        columns = pd.MultiIndex.from_product([("mean", "sd"), range(means.shape[1])], names=(None, "factor"))
+        return pd.DataFrame(
+            np.hstack([means, precisions**-0.5]), pd.Index(prior.groups, name=prior.column), columns
         )
 
     def weights(self, view: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from torch import Tensor
 from pyro_favae.data import given_views
 from pyro_favae.errors import DataError, SpecError
 from pyro_favae.inference.guide import FAVAEGuide
-from pyro_favae.results.predictive import device_of, inferred, predict, transform
+from pyro_favae.results.predictive import inferred, predict, transform
 
 
 @torch.no_grad()
@@ -100,7 +100,7 @@ def _in_range(what: str, value: int, size: int) -> int:
 def _latent_shift(guide: FAVAEGuide, name: str, factors: np.ndarray) -> Tensor:
     """How a view's latents follow a shift of the factors (rows, K)."""
     weights = guide.posterior.view(name).weights.weights
-    return torch.as_tensor(factors).to(device_of(guide)) @ weights.mT
+    return torch.as_tensor(factors).to(guide.device) @ weights.mT
 
 
 def _view_of_attributes(guide: FAVAEGuide, name: str, attributes: Mapping[str, float]) -> str:

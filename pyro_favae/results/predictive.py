@@ -35,11 +35,6 @@ class Prediction:
     draws: np.ndarray | None  # (draws, rows, *event)
 
 
-def device_of(guide: FAVAEGuide) -> torch.device:
-    """Where a guide lives."""
-    return guide.posterior.factors.component_means.device
-
-
 def inferred(guide: FAVAEGuide, dataset: Dataset) -> Iterator[Rows]:
     """q of the rows of a data set, a chunk at a time."""
     for _, rows in inferred_batches(guide, dataset):
@@ -49,9 +44,9 @@ def inferred(guide: FAVAEGuide, dataset: Dataset) -> Iterator[Rows]:
 def inferred_batches(guide: FAVAEGuide, dataset: Dataset) -> Iterator[tuple[Batch, Rows]]:
     """The same beside the data that they are of."""
     snapshot = guide.snapshot()
-    for batch in dataset.in_order(CHUNK, device_of(guide)):
+    for batch in dataset.in_order(CHUNK, guide.device):
         views = guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
-        yield batch, guide.infer(views, batch.n, snapshot=snapshot)
+        yield batch, guide.infer(views, batch.n, snapshot=snapshot, groups=batch.groups)
 
 
 def rows_given(guide: FAVAEGuide, given: Mapping[str, Any] | None, n: int = 1) -> Iterator[Rows]:
@@ -125,7 +120,7 @@ def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
 def generator_for(guide: FAVAEGuide, seed: int | None) -> torch.Generator:
     """A generator on the guide's device; seeded from torch's own when seed is None."""
     seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed
-    return torch.Generator(device=device_of(guide)).manual_seed(seed)
+    return torch.Generator(device=guide.device).manual_seed(seed)
 
 
 @torch.no_grad()

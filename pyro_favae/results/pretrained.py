@@ -14,7 +14,7 @@ from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.models.declaration import from_json, require_count, to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.models.views import DecoderView
-from pyro_favae.results.predictive import CHUNK, device_of, generator_for
+from pyro_favae.results.predictive import CHUNK, generator_for
 from pyro_favae.results.storage import read_tensors, restore, write_modules
 
 FORMAT = "pyro_favae.pretrained"
@@ -42,7 +42,7 @@ class Pretrained:
         own = one_view_guide(view)
         own.model.emission(NAME).load_state_dict(guide.model.emission(name).state_dict())
         own.inference(NAME).load_state_dict(guide.inference(name).state_dict())
-        return cls(own.to(device_of(guide)).eval(), pd.DataFrame())
+        return cls(own.to(guide.device).eval(), pd.DataFrame())
 
     @property
     def view(self) -> DecoderView:
@@ -69,7 +69,7 @@ class Pretrained:
         """
         parts, snapshot = [], self.guide.snapshot()
         dataset = prepare(self.guide.declaration, {NAME: data})
-        for batch in dataset.in_order(CHUNK, device_of(self.guide)):
+        for batch in dataset.in_order(CHUNK, self.guide.device):
             rows = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)[NAME]
             moments = torch.stack([rows.mean, rows.latent_variance])
             parts.append(moments.where(rows.mask > 0, torch.nan).cpu())
@@ -79,7 +79,7 @@ class Pretrained:
     @torch.no_grad()
     def decode(self, latents: Any) -> np.ndarray:
         """E[x | z], (rows, *event), of latents (rows, D)."""
-        latents = torch.as_tensor(latents).to(device_of(self.guide))
+        latents = torch.as_tensor(latents).to(self.guide.device)
         parts = [self.guide.model.emission(NAME).decode(part) for part in latents.split(CHUNK)]
         return torch.cat(parts).cpu().numpy()
 
@@ -92,7 +92,7 @@ class Pretrained:
         require_count("generate", n=n)
         generator = generator_for(self.guide, seed)
         shape = (n, self.view.latent_dim)
-        return self.decode(torch.randn(shape, generator=generator, device=device_of(self.guide)))
+        return self.decode(torch.randn(shape, generator=generator, device=self.guide.device))
 
     def save(self, path: str | os.PathLike) -> None:
         """Write it to one file that :func:`load_pretrained` reads."""

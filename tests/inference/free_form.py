@@ -103,8 +103,17 @@ def statistics(problem: Problem, free: FreeRows) -> Statistics:
         counts=r.sum(0),
         component_g=torch.einsum("nc,nck->ck", r, free.means),
         component_entropy=torch.special.entr(r).sum(),
+        groups=_by_group(problem, moments),
     )
     return Statistics(tuple(views), factors)
+
+
+def _by_group(problem: Problem, moments: Tensor) -> Tensor | None:
+    """Σ <g̃ g̃ᵀ> of the rows of each group, (G, L, L)."""
+    if problem.groups is None:
+        return None
+    groups = range(len(problem.declaration.factors.groups))
+    return torch.stack([moments[problem.groups == c].sum(0) for c in groups])
 
 
 def _latents(problem: Problem, free: FreeRows, v: int, g: Tensor, moments: Tensor) -> ViewStatistics:

@@ -14,7 +14,7 @@ from pyro_favae.inference.views.bernoulli import BernoulliRows
 from pyro_favae.inference.views.categorical import CategoricalRows
 from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.models.favae import FAVAE
-from pyro_favae.models.priors import ARD, Gamma, Mixture, StandardNormal
+from pyro_favae.models.priors import ARD, Gamma, Grouped, Mixture, StandardNormal
 from pyro_favae.models.views import Bernoulli, Categorical, Real
 from tests import oracle
 
@@ -63,6 +63,18 @@ COMBINATIONS = {
         [Kind("real", 4), Kind("real", 3, per_feature=True)],
         Mixture(3, mean_precision=0.3, concentration=1.5),
     ),
+    "groups": (
+        [Kind("real", 4), Kind("real", 3, per_feature=True), Kind("real", 2)],
+        Grouped(("first", "second"), mean_precision=0.4, shape=3.0, rate=2.5),
+    ),
+    "groups, missing entries": (
+        [Kind("real", 4, entries=True), Kind("binary", 3, entries=True), Kind("encoder", 2)],
+        Grouped(("first", "second", "third"), mean_precision=0.8, shape=4.0, rate=4.0),
+    ),
+    "groups, many binary features": (
+        [Kind("binary", 4, per_feature=True), Kind("categorical", 3), Kind("encoder", 3, True)],
+        Grouped(("first", "second"), mean_precision=0.3, shape=2.0, rate=3.0),
+    ),
     "all": (
         [
             Kind("real", 3, per_feature=True, entries=True),
@@ -92,6 +104,7 @@ class Problem:
     observed: list[torch.Tensor]  # (N, 1) or (N, D) booleans by view
     data: list[torch.Tensor]  # (N, D): latents, encoder means, 0 and 1, or one-hot classes
     variance: list[torch.Tensor | None]  # (N, D) of encoder views
+    groups: torch.Tensor | None = None  # (N,) where the factors' prior has groups
 
     @property
     def names(self) -> list[str]:
@@ -110,6 +123,7 @@ class Problem:
             [mask[rows] for mask in self.observed],
             [values[rows] for values in self.data],
             [None if values is None else values[rows] for values in self.variance],
+            None if self.groups is None else self.groups[rows],
         )
 
     def view_rows(self, snapshot: Snapshot | None = None) -> list[ViewRows]:
@@ -127,7 +141,12 @@ class Problem:
     ) -> Rows:
         snapshot = snapshot or Snapshot(self.posterior)
         return infer_rows(
-            snapshot, self.view_rows(snapshot), self.n, iterations=iterations, tolerance=tolerance
+            snapshot,
+            self.view_rows(snapshot),
+            self.n,
+            iterations=iterations,
+            tolerance=tolerance,
+            groups=self.groups,
         )
 
     def bound(self, statistics) -> float:
@@ -166,7 +185,11 @@ def problem(name: str, *, n: int = 10, n_factors: int = 3, missing: bool = True,
         data.append(torch.as_tensor(z * mask))
         s = rng.gamma(2.0, 0.2, size=z.shape) * mask
         variance.append(torch.as_tensor(s) if kind.name == "encoder" else None)
-    return Problem(declaration, [kind.name for kind in kinds], posterior, observed, data, variance)
+    groups = None
+    if isinstance(factors, Grouped):
+        groups = torch.as_tensor(rng.integers(0, len(factors.groups), size=n))
+        groups[: len(factors.groups)] = torch.arange(len(factors.groups))
+    return Problem(declaration, [kind.name for kind in kinds], posterior, observed, data, variance, groups)
 
 
 def as_data(kind: str, latents: np.ndarray) -> np.ndarray:
@@ -193,11 +216,15 @@ def randomise(posterior: Posterior, rng: np.random.Generator) -> None:
         view.weights_covariance.copy_(spd(rng, *shape[:-1], scale=0.05))
         for values in (view.noise_shape, view.noise_rate, view.relevance.shape, view.relevance.rate):
             values.copy_(torch.as_tensor(1 + rng.gamma(2.0, size=values.shape)))
-    if isinstance(posterior.factors.state_dict().get("dirichlet"), torch.Tensor):
-        factors = posterior.factors
+    factors, state = posterior.factors, posterior.factors.state_dict()
+    if "means" in state:
         factors.means.copy_(torch.as_tensor(1.5 * rng.normal(size=factors.means.shape)))
         factors.covariance.copy_(spd(rng, *factors.covariance.shape[:-1], scale=0.1))
+    if "dirichlet" in state:
         factors.dirichlet.copy_(torch.as_tensor(1 + rng.gamma(2.0, size=factors.dirichlet.shape)))
+    if "scatter" in state:
+        factors.scatter.copy_(spd(rng, *factors.scatter.shape[:-1], scale=4.0))
+        factors.counts.copy_(torch.as_tensor(1 + rng.gamma(3.0, size=factors.counts.shape)))
 
 
 def oracle_views(problem: Problem, rows: Rows) -> list[oracle.View]:
@@ -238,6 +265,16 @@ def oracle_factors(problem: Problem) -> oracle.Factors:
     if isinstance(prior, StandardNormal):
         return oracle.Factors(np.zeros((1, k)), np.zeros((1, k, k)))
     factors = problem.posterior.factors
+    if isinstance(prior, Grouped):
+        return oracle.Factors(
+            factors.means.numpy().copy(),
+            factors.covariance.numpy().copy(),
+            mean_precision=prior.mean_precision,
+            labels=problem.groups.numpy(),
+            scale_shape=factors.precisions.shape.numpy().copy(),
+            scale_rate=factors.precisions.rate.numpy().copy(),
+            scale_prior=(prior.shape, prior.rate),
+        )
     return oracle.Factors(
         factors.means.numpy().copy(),
         factors.covariance.numpy().copy(),

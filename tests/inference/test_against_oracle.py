@@ -52,7 +52,7 @@ def test_latent_means(solved):
 
 
 def test_statistics(solved):
-    _, rows, views, _, expected_rows = solved
+    p, rows, views, _, expected_rows = solved
     statistics = rows.statistics()
     for sums, expected in zip(statistics.views, oracle.statistics(views, expected_rows), strict=True):
         for field in fields(sums):
@@ -60,6 +60,10 @@ def test_statistics(solved):
             assert_close(0.0 if actual is None else actual, expected[field.name], field.name)
     factors = statistics.factors
     second = sum(row.moments for row in expected_rows)
+    if factors.groups is not None:
+        members = [p.groups == c for c in range(len(factors.groups))]
+        expected = [sum(np.array([row.moments for row in expected_rows])[c]) for c in members]
+        assert_close(factors.groups, expected)
     r = np.array([row.responsibilities for row in expected_rows])
     assert_close(factors.n, len(expected_rows))
     assert_close(factors.g, second[:-1, -1])
@@ -109,12 +113,18 @@ def test_updates(name):
         assert_close(p.posterior.factors.means, factors.means)
         assert_close(p.posterior.factors.covariance, factors.covariances)
         assert_close(p.posterior.factors.dirichlet, factors.dirichlet)
+    if factors.labels is not None:
+        oracle.update_groups(factors, expected_rows)
+        assert_close(p.posterior.factors.means, factors.means)
+        assert_close(p.posterior.factors.covariance, factors.covariances)
+        assert_close(p.posterior.factors.precisions.shape, factors.scale_shape)
+        assert_close(p.posterior.factors.precisions.rate, factors.scale_rate)
     expected = oracle.bound(views, p.names, factors, expected_rows)
     for term, value in elbo_terms(p.posterior, statistics).items():
         assert_close(value, expected[term], term)
 
 
-@pytest.mark.parametrize("name", ["real", "missing entries", "categorical", "all"])
+@pytest.mark.parametrize("name", ["real", "missing entries", "categorical", "groups, missing entries", "all"])
 def test_statistics_add_over_rows(name):
     p = problem(name, n=12)
     whole = p.infer().statistics()
@@ -126,8 +136,9 @@ def test_statistics_add_over_rows(name):
 
 
 def test_scaling_statistics_scales_every_sum():
-    whole = problem("all").infer().statistics()
-    assert_same(whole + whole, whole.scaled(2.0))
+    for name in ("all", "groups"):
+        whole = problem(name).infer().statistics()
+        assert_same(whole + whole, whole.scaled(2.0))
 
 
 @pytest.mark.parametrize("name", ["few binary features", "categorical"])

@@ -68,7 +68,7 @@ def test_products_and_sums_by_pattern(patterns, few, monkeypatch):
     torch.testing.assert_close(q.log_determinants, logs, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["missing entries", "encoder", "all"])
+@pytest.mark.parametrize("name", ["missing entries", "encoder", "groups", "all"])
 def test_many_patterns_give_the_result_of_few(name, monkeypatch):
     """Rows together, whatever their number of patterns, are the rows one at a time."""
     p = problem(name, n=40)
@@ -86,7 +86,9 @@ def test_many_patterns_give_the_result_of_few(name, monkeypatch):
         torch.testing.assert_close(rows.total_moments, total, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["real", "missing entries", "encoder", "mixture", "all"])
+@pytest.mark.parametrize(
+    "name", ["real", "missing entries", "encoder", "mixture", "groups", "groups, missing entries", "all"]
+)
 def test_what_a_snapshot_remembers_changes_nothing(name, monkeypatch):
     p = problem(name, n=30)
     parts = [p.part(rows) for rows in (slice(0, 15), slice(15, 30), slice(0, 15))]

@@ -7,7 +7,7 @@ from pyro_favae.inference.posterior import Posterior
 from pyro_favae.inference.rows import infer_rows
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.models.favae import FAVAE
-from pyro_favae.models.priors import Gamma, StandardNormal
+from pyro_favae.models.priors import Gamma, Grouped, StandardNormal
 from pyro_favae.models.views import Bernoulli, Real
 from tests.inference.problems import COMBINATIONS, LOGISTIC, Problem, problem
 
@@ -119,7 +119,9 @@ def test_a_view_that_a_row_lacks_says_nothing_of_it(name):
     p = problem(name)
     p.observed[0] = p.observed[0] & False
     snapshot = Snapshot(p.posterior)
-    without = infer_rows(snapshot, p.view_rows(snapshot)[1:], p.n, iterations=STEPS, tolerance=0.0)
+    without = infer_rows(
+        snapshot, p.view_rows(snapshot)[1:], p.n, iterations=STEPS, tolerance=0.0, groups=p.groups
+    )
     rows = p.infer(STEPS)
     torch.testing.assert_close(rows.factors, without.factors, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(rows.spread(), without.spread(), rtol=1e-9, atol=1e-9)
@@ -132,13 +134,17 @@ def test_a_row_without_any_view_has_the_prior(name):
     rows = p.infer(STEPS)
     k = p.declaration.n_factors
     conditional = rows.covariance.matrices[rows.covariance.index[0]]
+    factors, group = p.posterior.factors, 0 if p.groups is None else p.groups[0]
+    torch.testing.assert_close(torch.linalg.inv(conditional), factors.prior_precision[group])
+    torch.testing.assert_close(rows.component_factors[0], factors.prior_means[group])
+    if isinstance(p.declaration.factors, Grouped):
+        return
     torch.testing.assert_close(conditional, torch.eye(k, dtype=torch.float64))
-    torch.testing.assert_close(rows.component_factors[0], p.posterior.factors.component_means)
+    torch.testing.assert_close(rows.component_factors[0], factors.component_means)
     if isinstance(p.declaration.factors, StandardNormal):
         assert (rows.factors[0] == 0).all()
         assert (rows.responsibilities[0] == 1).all()
     else:
-        factors = p.posterior.factors
         digamma = torch.special.digamma(factors.dirichlet)
         uncertainty = factors.covariance.diagonal(dim1=1, dim2=2).sum(1)
         expected = (digamma - 0.5 * uncertainty).softmax(0)

@@ -6,7 +6,7 @@ import pytest
 from pyro_favae.fitting import fit
 from pyro_favae.inference.rotation import rotate
 from pyro_favae.models.favae import FAVAE
-from pyro_favae.models.priors import Gamma, Mixture, StandardNormal
+from pyro_favae.models.priors import Gamma, Grouped, Mixture, StandardNormal
 from pyro_favae.models.views import Bernoulli, Categorical, Frozen, Real, View
 from tests.inference.problems import CLOSED_FORM, COMBINATIONS, problem
 
@@ -74,6 +74,7 @@ def test_each_local_step_of_logits(name):
     assert values[-1] > values[0]
 
 
+GROUPED = Grouped(("first", "second", "empty"))
 VIEWS = {
     "real": {"a": Real(5), "b": Real(4)},
     "noise of each feature": {"a": Real(5, noise=Gamma(per_feature=True)), "b": Real(4)},
@@ -118,11 +119,15 @@ def tables(views: dict[str, View], rng: np.random.Generator, entries: bool) -> d
         ("categorical", "entries", Mixture(3)),
         ("frozen", "rows", StandardNormal()),
         ("binary and frozen", "entries", Mixture(3)),
+        ("real", "entries", GROUPED),
+        ("binary", "rows", GROUPED),
     ],
     ids=str,
 )
 def test_a_fit_from_which_something_is_missing(kind, missing, factors, rng):
     data = tables(VIEWS[kind], rng, entries=missing == "entries")
+    if factors is GROUPED:
+        data["group"] = rng.choice(GROUPED.groups[:2], size=80)
     model = FAVAE(VIEWS[kind], n_factors=3, factors=factors)
     result = fit(model, data, epochs=20, tolerance=1e-9, seed=0, device="cpu", progress=False)
     elbo = result.history["elbo"].to_numpy()

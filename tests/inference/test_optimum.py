@@ -22,9 +22,9 @@ def perturbed(value: Tensor, size: float, *, positive: bool, symmetric: bool) ->
 
 
 def kind_of(name: str) -> dict[str, bool]:
-    positive = ("shape", "rate", "dirichlet", "variance", "scale", "xi")
+    positive = ("shape", "rate", "dirichlet", "variance", "scale", "xi", "counts")
     return {
-        "symmetric": "covariance" in name,
+        "symmetric": "covariance" in name or "scatter" in name,
         "positive": any(word in name.split(".")[-1] or word in name.split(".")[0] for word in positive),
     }
 
@@ -115,6 +115,22 @@ def test_components_of_a_mixture(name):
     sums = p.infer(iterations=3).statistics()
     p.posterior.factors.update(sums.factors)
     names = ("factors.means", "factors.covariance", "factors.dirichlet")
+    assert_optimum(lambda values: free_form.bound_at(p.posterior, sums, values), buffers(p, *names))
+
+
+@pytest.mark.parametrize("name", ["groups", "groups, missing entries"])
+def test_means_and_scales_of_groups(name):
+    """Each given the other: means are set first."""
+    p = problem(name)
+    sums = p.infer(iterations=3).statistics()
+    factors, scales = p.posterior.factors, p.posterior.factors.scatter.clone()
+    counts = factors.counts.clone()
+    factors.update(sums.factors)
+    names = ("factors.counts", "factors.scatter")
+    assert_optimum(lambda values: free_form.bound_at(p.posterior, sums, values), buffers(p, *names))
+    factors.scatter.copy_(scales)
+    factors.counts.copy_(counts)
+    names = ("factors.means", "factors.covariance")
     assert_optimum(lambda values: free_form.bound_at(p.posterior, sums, values), buffers(p, *names))
 
 

@@ -9,6 +9,7 @@ from pyro_favae.models.priors import (
     ARD,
     FactorPrior,
     FeatureARD,
+    Grouped,
     Horseshoe,
     Mixture,
     Normal,
@@ -52,14 +53,18 @@ def test_weight_prior_with_other_settings(prior):
 
 def test_the_priors_are_found():
     assert ARD in concrete(WeightPrior)
-    assert {Mixture, StandardNormal} <= set(concrete(FactorPrior))
+    assert {Grouped, Mixture, StandardNormal} <= set(concrete(FactorPrior))
 
 
 @pytest.mark.parametrize("kind", concrete(FactorPrior), ids=lambda cls: cls.__name__)
 def test_factor_prior_has_an_inference_half(kind):
-    posterior = factor_posterior(kind(), 3)
-    assert posterior.component_means.shape == (kind().n_components, 3)
-    assert posterior.log_weights.shape == (kind().n_components,)
+    prior = Grouped(("a", "b")) if kind is Grouped else kind()
+    posterior = factor_posterior(prior, 3)
+    assert posterior.component_means.shape == (prior.n_components, 3)
+    assert posterior.log_weights.shape == (prior.n_components,)
+    groups = 1 if prior.column is None else len(prior.groups) + 1
+    assert posterior.prior_means.shape == (groups, prior.n_components, 3)
+    assert posterior.prior_precision.shape == (groups, 3, 3)
 
 
 def test_a_prior_without_inference_says_so():

@@ -18,7 +18,7 @@ from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.start import calibrate
 from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.models.favae import FAVAE, FAVAEModel
-from pyro_favae.models.priors import ARD, Gamma, Mixture, StandardNormal
+from pyro_favae.models.priors import ARD, Gamma, Grouped, Mixture, StandardNormal
 from pyro_favae.models.views import (
     Bernoulli,
     Categorical,
@@ -56,10 +56,15 @@ class Pair:
             if missing == "entries" and view.missing_entries:
                 data[name][rng.random(data[name].shape) < 0.25] = np.nan
             data[name][[i, i + 4]] = np.nan
+        grouped = isinstance(declaration.factors, Grouped)
+        if grouped:
+            data["group"] = rng.choice(declaration.factors.groups, size=N)
         dataset, cpu = prepare(declaration, data), torch.device("cpu")
         calibrate(self.guide, dataset, N, cpu)
         batch = dataset.batch(slice(None), cpu)
-        self.data, self.observed = batch.data, batch.observed
+        self.data, self.observed, self.groups = batch.data, batch.observed, batch.groups
+        if grouped:
+            self.data["group"] = batch.groups
         with torch.no_grad():
             for view in self.guide.posterior.views:
                 view.weights_mean.copy_(torch.as_tensor(0.3 * rng.normal(size=view.weights_mean.shape)))
@@ -72,8 +77,8 @@ class Pair:
 
     def rows(self) -> tuple[dict[str, ViewRows], Rows]:
         with torch.no_grad():
-            views = self.guide.view_rows(self.data, self.observed)
-            return views, self.guide.infer(views, N)
+            views = self.guide.view_rows({name: self.data[name] for name in self.observed}, self.observed)
+            return views, self.guide.infer(views, N, groups=self.groups)
 
     def bound(self) -> dict[str, float]:
         return elbo_terms(self.guide.posterior, self.rows()[1].statistics())
@@ -136,6 +141,7 @@ def standard_error(values: np.ndarray) -> float:
 
 PER_FEATURE = Gamma(2.0, 2.0, per_feature=True)
 MIXTURE = Mixture(2, mean_precision=0.5)
+GROUPED = Grouped(("first", "second"), mean_precision=0.5)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +150,7 @@ MIXTURE = Mixture(2, mean_precision=0.5)
         ({"a": Real(3), "b": Real(2, standardise="none")}, {}),
         ({"a": Real(3, noise=PER_FEATURE), "b": Real(2, standardise="feature")}, {}),
         ({"a": Real(3), "b": Real(2)}, {"factors": MIXTURE}),
+        ({"a": Real(3), "b": Real(2)}, {"factors": GROUPED}),
         ({"a": Real(3, noise=PER_FEATURE), "b": Real(3)}, {"missing": "entries"}),
         ({"a": Frozen(3, variances=True), "b": Frozen(2, standardise="view")}, {}),
         (
@@ -151,7 +158,15 @@ MIXTURE = Mixture(2, mean_precision=0.5)
             {"missing": "entries", "factors": MIXTURE},
         ),
     ],
-    ids=["real", "noise of each feature", "mixture", "missing entries", "frozen", "frozen and the rest"],
+    ids=[
+        "real",
+        "noise of each feature",
+        "mixture",
+        "groups",
+        "missing entries",
+        "frozen",
+        "frozen and the rest",
+    ],
 )
 def test_the_bound_is_the_sampled_elbo(views, options):
     pair = Pair(views, **options)
@@ -174,8 +189,15 @@ IMAGE = Image((1, 8, 8), latent_dim=2, network="dense")
         ),
         ({"wide": Tabular(4, 2, hidden=(8,)), "table": Real(3)}, {"missing": "entries"}),
         ({"wave": Sequence(4, 2, 2, hidden=8), "table": Real(3)}, {"missing": "entries", "factors": MIXTURE}),
+        ({"image": IMAGE, "table": Real(3)}, {"factors": GROUPED}),
     ],
-    ids=["one", "two and a mixture", "table, missing entries", "sequence, missing entries, mixture"],
+    ids=[
+        "one",
+        "two and a mixture",
+        "table, missing entries",
+        "sequence, missing entries, mixture",
+        "groups",
+    ],
 )
 def test_the_bound_is_the_sampled_elbo_with_encoder_views(views, options):
     """q(g | z) is conditional on the encoders' latents, in the guide as in the closed forms.
@@ -279,7 +301,9 @@ def test_every_latent_site_of_the_model_is_in_the_guide(everything):
         ], name
 
 
-@pytest.mark.parametrize("factors", [StandardNormal(), Mixture(2)], ids=["normal", "mixture"])
+@pytest.mark.parametrize(
+    "factors", [StandardNormal(), Mixture(2), GROUPED], ids=["normal", "mixture", "groups"]
+)
 def test_the_guides_conditionals_are_exact(factors):
     """q(w, b) is the joint Gaussian; q(g | z) the posterior had z been seen; q(z | g, W) of logits at the drawn W."""
     pair = Pair(EVERYTHING, n_factors=3, missing="entries", sweeps=0, factors=factors)
@@ -301,7 +325,11 @@ def test_the_guides_conditionals_are_exact(factors):
     seen = dict(rows)
     for name in ("image", "embedding"):
         seen[name] = GaussianRows(rows[name].view, pair.observed[name], value[f"{name}.latents"])
-    precision, linear = torch.eye(3).double(), posterior.factors.component_means[value.get("component", 0)]
+    groups = torch.zeros(N).long() if pair.groups is None else pair.groups
+    precision = posterior.factors.prior_precision[groups]
+    linear = (posterior.factors.prior_means @ posterior.factors.prior_precision)[
+        groups, value.get("component", 0)
+    ]
     for view in seen.values():
         own = view.row_precision
         precision = precision + (view.pattern_precision(view.pattern) if own is None else own)

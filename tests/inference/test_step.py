@@ -13,13 +13,14 @@ from pyro_favae.inference.step import NetworkStep, prior_from_other_views
 from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.inference.views.vae import EncodedRows
 from pyro_favae.models.favae import FAVAE
-from pyro_favae.models.priors import ARD, Gamma, Mixture, StandardNormal
+from pyro_favae.models.priors import ARD, Gamma, Grouped, Mixture, StandardNormal
 from pyro_favae.models.views import Bernoulli, Categorical, DecoderView, Image, Real, Sequence, Tabular
 from tests.inference import free_form
 from tests.inference.problems import LOGISTIC, Problem, as_data, randomise
 
 N, K = 16, 3
 IMAGE = Image((1, 4, 4), latent_dim=2, network="dense")
+GROUPED = Grouped(("first", "second"), mean_precision=0.5)
 CASES = {
     "one encoder": ({"x": IMAGE, "t": Real(4)}, StandardNormal()),
     "alone": ({"x": IMAGE}, StandardNormal()),
@@ -37,6 +38,8 @@ CASES = {
         StandardNormal(),
     ),
     "labels": ({"x": IMAGE, "l": Bernoulli(3), "c": Categorical(3)}, StandardNormal()),
+    "groups": ({"x": IMAGE, "t": Real(4)}, GROUPED),
+    "groups and labels": ({"x": IMAGE, "l": Bernoulli(3), "t": Real(2)}, GROUPED),
     "two encoders, mixture, labels": (
         {"x": IMAGE, "l": Bernoulli(2), "y": Image((1, 4, 4), latent_dim=4, network="dense")},
         Mixture(2, mean_precision=0.5),
@@ -69,6 +72,7 @@ class Setting:
         randomise(self.guide.posterior, rng)
         self.snapshot = self.guide.snapshot()
         self.kinds = [KINDS[type(view)] for view in views.values()]
+        self.groups = torch.as_tensor(rng.integers(0, 2, size=N)) if factors is GROUPED else None
         self.observed, self.values, self.leaves, self.pixels, self.entries = [], [], {}, {}, {}
         for v, (view_name, view) in enumerate(views.items()):
             mask = rng.random((N, 1)) < (0.75 if missing else 2.0)
@@ -95,8 +99,21 @@ class Setting:
                 views[name] = EncodedRows(view, mask, *self.leaves[v], self.entries[name])
             else:
                 views[name] = LOGISTIC.get(kind, GaussianRows)(view, mask, self.values[v])
-        rows = infer_rows(self.snapshot, list(views.values()), N, iterations=500, tolerance=1e-12)
+        rows = infer_rows(
+            self.snapshot,
+            list(views.values()),
+            N,
+            iterations=500,
+            tolerance=1e-12,
+            groups=self.groups,
+        )
         return rows, views
+
+    def prior(self) -> tuple[Tensor, Tensor]:
+        """Precision (N, K, K) of the rows' factors under their prior, and their means by component, (N, C, K)."""
+        factors = self.guide.posterior.factors
+        groups = torch.zeros(N).long() if self.groups is None else self.groups
+        return factors.prior_precision[groups], factors.prior_means[groups]
 
     def message(self, v: int, n: int, rows) -> Tensor:
         """What view v says of the factors of row n: a precision and a linear part, (K, K + 1), entry by entry."""
@@ -136,6 +153,7 @@ class Setting:
             self.observed,
             list(self.values),
             [None] * len(self.kinds),
+            self.groups,
         )
         for v in self.leaves:
             problem.data[v], problem.variance[v] = self.placed(v)
@@ -151,8 +169,8 @@ class Setting:
                 linear = linear + self.observed[v] * message
             else:
                 linear = linear + rows.views[v].linear
-        factors = self.guide.posterior.factors
-        total = factors.component_means + linear[:, None]
+        factors, (precision, means) = self.guide.posterior.factors, self.prior()
+        total = means @ precision + linear[:, None]
         free.means = total @ free.covariance
         free.logits = factors.log_weights + 0.5 * (total * free.means).sum(-1)
         return free_form.bound(self.guide.posterior, free_form.statistics(problem, free))
@@ -232,8 +250,9 @@ def test_the_prior_from_other_views_is_the_conditional_of_the_joint(name):
     seen = setting.observed[0][:, 0].nonzero()[:, 0]
     for i, n in enumerate(seen):
         precision, linear = torch.zeros(K + d, K + d).double(), torch.zeros(K + d).double()
-        precision[:K, :K] = torch.eye(K)
-        linear[:K] = rows.responsibilities[n] @ setting.guide.posterior.factors.component_means
+        before, means = (part[n] for part in setting.prior())
+        precision[:K, :K] = before
+        linear[:K] = before @ (rows.responsibilities[n] @ means)
         for v, other in enumerate(setting.declaration.views):
             if other != "x":
                 says = setting.message(v, n, rows)

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from functools import singledispatch
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from pyro_favae.inference.statistics import FactorStatistics
@@ -43,25 +44,53 @@ class WeightPriorPosterior(nn.Module, ABC):
         """Emit the guide's Pyro sites."""
 
 
-class Quadratic(NamedTuple):
-    """The terms −½ Σ <|v|²> over unit-precision vectors v that a rotation of the factors changes."""
+class Scaled(NamedTuple):
+    """Terms −shape_c Σ_k log(rate + ½ <v_k²>): groups of vectors whose precisions are at their optimum."""
 
-    count: float  # of vectors, each with an entropy that a rotation shifts by log |det R|
-    scatter: Tensor  # (K, K)  Σ <v vᵀ>
+    scatters: Tensor  # (G, K, K)  Σ <v vᵀ> of each group
+    shapes: Tensor  # (G,)
+    rate: float
+
+    @classmethod
+    def none(cls, like: Tensor) -> "Scaled":
+        """No groups, of the type and on the device of ``like``, (K, K)."""
+        return cls(like.new_zeros(0, *like.shape), like.new_zeros(0), 1.0)
+
+
+class Quadratic(NamedTuple):
+    """The terms that a rotation of the factors changes: −½ Σ <|v|²> over vectors v of unit precision, and others."""
+
+    count: float  # of vectors of both kinds, each with an entropy that a rotation shifts by log |det R|
+    scatter: Tensor  # (K, K)  Σ <v vᵀ>, of unit precision
+    scaled: Scaled | None = None
 
 
 class FactorPosterior(nn.Module, ABC):
-    """q of what the rows' factors share. A standard normal is the case of one component at zero."""
+    """q of what the rows' factors share.
+
+    Rows fall into C components that are inferred, and into G groups that are known, the last of which stands for
+    rows whose group is not known. A standard normal is the case of one component at zero and one group.
+    """
 
     @property
     @abstractmethod
     def component_means(self) -> Tensor:
-        """Posterior means of the components' means, (C, K)."""
+        """Posterior means of the factors in each component, (C, K), of a row whose group is not known."""
 
     @property
     @abstractmethod
     def log_weights(self) -> Tensor:
         """E log π_c − ½ E|m_c|², (C,): the part of log p(g, c) that is constant in g."""
+
+    @property
+    def prior_means(self) -> Tensor:
+        """Posterior means of the factors in each group and component, (G, C, K)."""
+        return self.component_means[None]
+
+    @property
+    def prior_precision(self) -> Tensor:
+        """Expected precision of the factors of a row of each group given its component, (G, K, K)."""
+        return torch.eye(self.component_means.shape[1]).to(self.component_means)[None]
 
     def place(self, means: Tensor) -> None:
         """Put several components at given means (C, K), to start learning from there."""
@@ -85,7 +114,7 @@ class FactorPosterior(nn.Module, ABC):
 
     @abstractmethod
     def transform(self, change: Tensor) -> None:
-        """Follow g̃ → change @ g̃, (L, L)."""
+        """Follow g̃ → change @ g̃, (L, L); precisions that were at their optimum stay there."""
 
     @abstractmethod
     def sample(self) -> None:

@@ -4,6 +4,7 @@ from pyro_favae.models.priors.ard import ARD
 from pyro_favae.models.priors.base import FactorPrior, WeightPrior
 from pyro_favae.models.priors.feature_ard import FeatureARD
 from pyro_favae.models.priors.gamma import Gamma
+from pyro_favae.models.priors.grouped import Grouped
 from pyro_favae.models.priors.horseshoe import Horseshoe
 from pyro_favae.models.priors.mixture import Mixture
 from pyro_favae.models.priors.normal import Normal
@@ -15,6 +16,7 @@ __all__ = [
     "FactorPrior",
     "FeatureARD",
     "Gamma",
+    "Grouped",
     "Horseshoe",
     "Mixture",
     "Normal",

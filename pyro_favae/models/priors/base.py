@@ -19,14 +19,24 @@ class WeightPrior(Declaration, ABC):
 
 
 class FactorPrior(Declaration, ABC):
-    """Prior of the shared factors g (N, K), identity covariance within a row."""
+    """Prior of the shared factors g (N, K).
+
+    Where rows belong to known groups, the prior declares their labels as ``groups``, and ``column`` is the key of the
+    data that says which of them each row is of.
+    """
 
     n_components: ClassVar[int] = 1
+    column: ClassVar[str | None] = None
 
     @abstractmethod
     def sample_globals(self, n_factors: int, device) -> Mapping[str, Tensor]:
         """Emit the Pyro sites that all rows share."""
 
     @abstractmethod
-    def sample_rows(self, globals_: Mapping[str, Tensor], n_factors: int, device) -> Tensor:
-        """Emit the Pyro site ``factors`` (rows, K) inside the plate over rows; return the factors."""
+    def sample_rows(
+        self, globals_: Mapping[str, Tensor], n_factors: int, device, groups: Tensor | None
+    ) -> Tensor:
+        """Emit the Pyro site ``factors`` (rows, K) inside the plate over rows; return the factors.
+
+        groups: positions in ``self.groups``, (rows,); None where they are not known or there are none.
+        """

@@ -42,7 +42,9 @@ class Mixture(FactorPrior):
             means = pyro.sample("component_means", prior)
         return {"proportions": proportions, "component_means": means}
 
-    def sample_rows(self, globals_: Mapping[str, Tensor], n_factors: int, device) -> Tensor:
+    def sample_rows(
+        self, globals_: Mapping[str, Tensor], n_factors: int, device, groups: Tensor | None
+    ) -> Tensor:
         """Emit ``component`` (rows,) and ``factors`` (rows, K)."""
         component = pyro.sample("component", dist.Categorical(globals_["proportions"]))
         means = Vindex(globals_["component_means"])[component, :]

@@ -21,7 +21,9 @@ class StandardNormal(FactorPrior):
         """Nothing is shared by the rows."""
         return {}
 
-    def sample_rows(self, globals_: Mapping[str, Tensor], n_factors: int, device) -> Tensor:
+    def sample_rows(
+        self, globals_: Mapping[str, Tensor], n_factors: int, device, groups: Tensor | None
+    ) -> Tensor:
         """Emit ``factors`` (rows, K)."""
         zero = torch.zeros(n_factors, dtype=torch.float64, device=device)
         return pyro.sample("factors", dist.Normal(zero, 1.0).to_event(1))
