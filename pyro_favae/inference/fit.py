@@ -30,7 +30,7 @@ from pyro_favae.inference.start import (
 from pyro_favae.inference.statistics import Statistics
 from pyro_favae.inference.step import NetworkStep, prior_from_other_views
 
-WARM_UP = 1 / 3  # of the passes, in which new networks are trained before factors are sought in their latents
+WARM_UP = 0.2  # of the passes, in which new networks are trained before factors are sought in their latents
 START_SWEEPS = 3  # closed-form sweeps before networks are trained or components placed
 SETTLING_SWEEPS = 3  # closed-form sweeps after the networks have stopped
 UPDATES_A_PASS = 4  # global updates in a pass that also trains networks
