@@ -23,6 +23,7 @@ def calibrate(guide: FAVAEGuide, dataset: Dataset, chunk: int, device: torch.dev
         if emission.needs_moments:
             moments = dataset.moments(name, chunk, device)
             emission.calibrate(moments)
+            guide.posterior.view(name).noise.calibrate(emission.unit)
             if guide.declaration.views[name].standardise == "none":
                 size = guide.declaration.views[name].latent_dim  # further columns are variances
                 require_digits(name, Moments(*(part[:size] for part in moments)))
@@ -53,11 +54,10 @@ def randomise_weights(guide: FAVAEGuide, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def set_start_noise(guide: FAVAEGuide) -> None:
-    """Give views whose noise is not to be read off their stand-in the precision they start from."""
+    """Give views whose noise is not to be read off their stand-in the precision that a learnt one starts from."""
     for view, inference in zip(guide.posterior.views, guide.inferences, strict=True):
         if inference.start_precision is not None:
-            view.noise_shape.fill_(1.0)
-            view.noise_rate.fill_(1 / inference.start_precision)
+            view.noise.start(view.weights_mean.new_full((view.n_features,), 1 / inference.start_precision))
 
 
 @torch.no_grad()

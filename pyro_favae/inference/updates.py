@@ -169,13 +169,13 @@ def gamma_divergence(q: GammaPosterior, prior: GammaPosterior) -> Tensor:
 
 
 def expected_log_latents(
-    statistics: ViewStatistics, weights: WeightsPosterior, noise: GammaPosterior
+    statistics: ViewStatistics, weights: WeightsPosterior, noise_mean: Tensor, noise_mean_log: Tensor
 ) -> Tensor:
-    """Σ_n E_q log N(z_n | W g_n + b, 1/τ), in nats."""
+    """Σ_n E_q log N(z_n | W g_n + b, 1/τ), in nats, with <τ> and <log τ>."""
     residuals = squared_residuals(statistics, weights)
     features = len(residuals)
-    logs = statistics.n * (noise.mean_log - LOG_2PI).expand(features)
-    return 0.5 * (logs - noise.mean.expand(features) * residuals).sum()
+    logs = statistics.n * (noise_mean_log - LOG_2PI).expand(features)
+    return 0.5 * (logs - noise_mean.expand(features) * residuals).sum()
 
 
 def gaussian_entropy(covariance: Tensor, copies: int = 1) -> Tensor:

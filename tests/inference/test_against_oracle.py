@@ -101,8 +101,8 @@ def test_updates(name):
             assert_close(posterior.relevance.rate, view.relevance_rate)
             posterior.update_noise(statistics.views[v])
             view.noise_shape, view.noise_rate = oracle.update_noise(views, v, expected_rows)
-            assert_close(posterior.noise_shape, view.noise_shape)
-            assert_close(posterior.noise_rate, view.noise_rate)
+            assert_close(posterior.noise.shape, view.noise_shape)
+            assert_close(posterior.noise.rate, view.noise_rate)
     p.posterior.factors.update(statistics.factors)
     if factors.dirichlet is not None:
         factors.means, factors.covariances, factors.dirichlet = oracle.update_mixture(factors, expected_rows)

@@ -103,7 +103,7 @@ def test_view_blocks(name, block):
             names = (f"views.{v}.relevance.shape", f"views.{v}.relevance.rate")
         else:
             posterior.update_noise(sums.views[v])
-            names = (f"views.{v}.noise_shape", f"views.{v}.noise_rate")
+            names = (f"views.{v}.noise.shape", f"views.{v}.noise.rate")
         assert_optimum(
             lambda values: free_form.bound_at(p.posterior, sums, values), buffers(p, *names), block
         )

@@ -18,7 +18,7 @@ from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.start import calibrate
 from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.models.favae import FAVAE, FAVAEModel
-from pyro_favae.models.priors import ARD, Gamma, Mixture, StandardNormal
+from pyro_favae.models.priors import ARD, FixedNoise, Gamma, Mixture, StandardNormal
 from pyro_favae.models.views import Bernoulli, Categorical, Frozen, Image, Real, View
 from tests.inference.check_priors import latent_sites
 from tests.inference.problems import randomise
@@ -138,8 +138,24 @@ MIXTURE = Mixture(2, mean_precision=0.5)
             {"a": Frozen(3, variances=True, noise=PER_FEATURE), "b": Real(2)},
             {"missing": "entries", "factors": MIXTURE},
         ),
+        (
+            {
+                "a": Real(3, standardise="feature", noise=FixedNoise(2.0)),
+                "b": Real(2, noise=FixedNoise((1.0, 4.0))),
+                "c": Frozen(2, variances=True, noise=FixedNoise(3.0)),
+            },
+            {"missing": "entries"},
+        ),
     ],
-    ids=["real", "noise of each feature", "mixture", "missing entries", "frozen", "frozen and the rest"],
+    ids=[
+        "real",
+        "noise of each feature",
+        "mixture",
+        "missing entries",
+        "frozen",
+        "frozen and the rest",
+        "noise that is known",
+    ],
 )
 def test_the_bound_is_the_sampled_elbo(views, options):
     pair = Pair(views, **options)
@@ -187,8 +203,9 @@ def test_the_bound_is_the_sampled_elbo_with_image_views(views, options):
         (Bernoulli(3), {}, 0.15),
         (Bernoulli(3, noise=PER_FEATURE), {"missing": "entries", "factors": MIXTURE}, 0.15),
         (Categorical(4), {}, 1.1),
+        (Bernoulli(3, noise=FixedNoise(5.0)), {}, 0.15),
     ],
-    ids=["binary", "binary, missing entries, mixture", "categorical"],
+    ids=["binary", "binary, missing entries, mixture", "categorical", "binary, noise that is known"],
 )
 def test_the_bound_lies_below_the_sampled_elbo_of_labels(labels, options, largest_gap):
     """By the bound on their likelihood alone: q(g, z | W) is in the guide as in the closed forms.

@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from functools import singledispatch
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+import pyro
 from torch import Tensor, nn
 
 from pyro_favae.inference.statistics import FactorStatistics
-from pyro_favae.models.priors import FactorPrior, WeightPrior
+from pyro_favae.models.priors import FactorPrior, NoisePrior, WeightPrior
 
 
 class WeightPriorPosterior(nn.Module, ABC):
@@ -41,6 +42,51 @@ class WeightPriorPosterior(nn.Module, ABC):
     @abstractmethod
     def sample(self, view: str) -> None:
         """Emit the guide's Pyro sites."""
+
+
+class NoisePosterior(nn.Module, ABC):
+    """q of the precision τ of one view's latents. Expectations are (1,), shared by all features, or (D,)."""
+
+    learnt: ClassVar[bool] = True  # whether updates move it
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """<τ>."""
+
+    @property
+    @abstractmethod
+    def mean_log(self) -> Tensor:
+        """<log τ>."""
+
+    @property
+    @abstractmethod
+    def mean_inverse(self) -> Tensor:
+        """E[1/τ], infinite where q has none."""
+
+    def calibrate(self, unit: Tensor | None) -> None:
+        """Take on the view's units, user units per latent unit (D,), once, before learning starts."""
+        return
+
+    def start(self, variance: Tensor) -> None:
+        """Put a learnt q at noise of given variances, (D,), to start learning from there."""
+        return
+
+    def scale(self, factor: Tensor) -> None:
+        """Multiply <τ> of a learnt q, to speed up learning."""
+        return
+
+    @abstractmethod
+    def update(self, count: Tensor, squares: Tensor) -> None:
+        """Set q to its optimum given Σ_n <(z − w̃ᵀ g̃)²> of each feature, (D,), and how many rows, (1 or D,)."""
+
+    @abstractmethod
+    def elbo(self) -> Tensor:
+        """E log p(τ) − E log q(τ), in nats."""
+
+    @abstractmethod
+    def sample(self, view: str, features: pyro.plate) -> None:
+        """Emit the guide's Pyro site, where the model's is not deterministic."""
 
 
 class Quadratic(NamedTuple):
@@ -100,6 +146,12 @@ class FactorPosterior(nn.Module, ABC):
 def weight_prior_posterior(prior: WeightPrior, n_features: int, n_factors: int) -> WeightPriorPosterior:
     """Return the inference half of a declared weight prior."""
     raise NotImplementedError(f"no inference for the weight prior {type(prior).__name__}")
+
+
+@singledispatch
+def noise_posterior(prior: NoisePrior, n_features: int) -> NoisePosterior:
+    """Return the inference half of a declared noise prior."""
+    raise NotImplementedError(f"no inference for the noise prior {type(prior).__name__}")
 
 
 @singledispatch

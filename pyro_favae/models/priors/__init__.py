@@ -1,8 +1,9 @@
 """Priors on weights, noise and factors; swapped by declaring another one."""
 
 from pyro_favae.models.priors.ard import ARD
-from pyro_favae.models.priors.base import FactorPrior, WeightPrior
+from pyro_favae.models.priors.base import FactorPrior, NoisePrior, WeightPrior
 from pyro_favae.models.priors.feature_ard import FeatureARD
+from pyro_favae.models.priors.fixed_noise import FixedNoise
 from pyro_favae.models.priors.gamma import Gamma
 from pyro_favae.models.priors.horseshoe import Horseshoe
 from pyro_favae.models.priors.mixture import Mixture
@@ -14,9 +15,11 @@ __all__ = [
     "ARD",
     "FactorPrior",
     "FeatureARD",
+    "FixedNoise",
     "Gamma",
     "Horseshoe",
     "Mixture",
+    "NoisePrior",
     "Normal",
     "SpikeSlab",
     "StandardNormal",

@@ -12,7 +12,7 @@ from pyro_favae.errors import DataError, SpecError
 from pyro_favae.models import networks
 from pyro_favae.models.declaration import require_count, require_positive
 from pyro_favae.models.likelihoods import Gaussian, Likelihood, LikelihoodModule
-from pyro_favae.models.priors import Gamma, WeightPrior
+from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.base import Emission, View, names_of, require_finite
 
 
@@ -33,7 +33,7 @@ class Image(View):
     likelihood: Likelihood = field(default_factory=Gaussian)
     beta: float = 1.0
     weights: WeightPrior | None = None
-    noise: Gamma | None = None
+    noise: NoisePrior | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
