@@ -7,7 +7,13 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.inference.priors import factor_posterior, noise_posterior, weight_prior_posterior
+from pyro_favae.inference.natural_gradient import climb
+from pyro_favae.inference.priors import (
+    NonConjugatePosterior,
+    factor_posterior,
+    noise_posterior,
+    weight_prior_posterior,
+)
 from pyro_favae.inference.statistics import Statistics, ViewStatistics
 from pyro_favae.inference.updates import (
     LOG_2PI,
@@ -66,12 +72,15 @@ class ViewPosterior(nn.Module):
             return
         for _ in range(INNER_UPDATES):
             self.update_weights(statistics)
-            self.relevance.update(self.weights.squares)
+            self.relevance.update(self.weights.moments)
             self.update_noise(statistics)
 
     def update_weights(self, statistics: ViewStatistics) -> None:
-        """Set q(W, b) to its optimum."""
-        q = update_weights(statistics, self.relevance.precision, self.bias_precision, self.noise.mean)
+        """Set q(W, b) to its optimum; a step towards it under a prior that is not conjugate."""
+        if isinstance(self.relevance, NonConjugatePosterior):
+            q = climb(statistics, self.weights, self.relevance, self.bias_precision, self.noise.mean)
+        else:
+            q = update_weights(statistics, self.relevance.precision, self.bias_precision, self.noise.mean)
         self.weights_mean.copy_(q.mean)
         if len(q.covariance) > len(self.weights_covariance):
             self.weights_covariance = q.covariance.contiguous()
@@ -89,7 +98,7 @@ class ViewPosterior(nn.Module):
         bias = self.weights.second_moment[-1, -1]
         log_nu = math.log(self.bias_precision)
         bias_density = 0.5 * (self.n_features * (log_nu - LOG_2PI) - self.bias_precision * bias)
-        weights = self.relevance.elbo(self.weights.squares) + bias_density
+        weights = self.relevance.elbo(self.weights.moments) + bias_density
         latents = expected_log_latents(statistics, self.weights, self.noise.mean, self.noise.mean_log)
         return {
             f"{self.name}.likelihood": expected_log_likelihood(statistics, self.weights),
@@ -104,7 +113,7 @@ class ViewPosterior(nn.Module):
         self.weights_mean.copy_(self.weights_mean @ inverse)
         covariance = inverse.mT @ self.weights_covariance @ inverse
         self.weights_covariance.copy_((covariance + covariance.mT) / 2)
-        self.relevance.update(self.weights.squares)
+        self.relevance.update(self.weights.moments)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Take on a saved covariance's size: whether features share theirs depends on the data."""

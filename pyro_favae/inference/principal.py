@@ -57,7 +57,7 @@ def _place(view: ViewPosterior, weights: Tensor, bias: Tensor, variance: Tensor)
     view.weights_mean[:, -1] = bias
     noise = variance.clamp_min(LEAST_NOISE * variance.mean())
     view.noise.start(noise.where(noise > 0, 1.0))  # constant data have no scale
-    view.relevance.update(view.weights.squares)
+    view.relevance.update(view.weights.moments)
 
 
 def _latents(rows: Sequence[GaussianRows]) -> tuple[Tensor, Tensor]:

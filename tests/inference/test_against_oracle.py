@@ -95,7 +95,7 @@ def test_updates(name):
             view.mean, view.covariance = oracle.update_weights(view, sums[v])
             assert_close(posterior.weights_mean, view.mean)
             assert_close(posterior.weights_covariance, view.covariance)
-            posterior.relevance.update(posterior.weights.squares)
+            posterior.relevance.update(posterior.weights.moments)
             view.relevance_shape, view.relevance_rate = oracle.update_relevance(view)
             assert_close(posterior.relevance.shape, view.relevance_shape)
             assert_close(posterior.relevance.rate, view.relevance_rate)

@@ -4,6 +4,7 @@ from pyro_favae.inference.discovery import import_submodules
 from pyro_favae.inference.priors.base import (
     FactorPosterior,
     NoisePosterior,
+    NonConjugatePosterior,
     WeightPriorPosterior,
     factor_posterior,
     noise_posterior,
@@ -13,6 +14,7 @@ from pyro_favae.inference.priors.base import (
 __all__ = [
     "FactorPosterior",
     "NoisePosterior",
+    "NonConjugatePosterior",
     "WeightPriorPosterior",
     "factor_posterior",
     "noise_posterior",

@@ -8,11 +8,19 @@ import pyro
 from torch import Tensor, nn
 
 from pyro_favae.inference.statistics import FactorStatistics
+from pyro_favae.inference.updates import WeightMoments
 from pyro_favae.models.priors import FactorPrior, NoisePrior, WeightPrior
 
 
 class WeightPriorPosterior(nn.Module, ABC):
-    """q of what stands above one view's weights. ``second`` is <w_dk²>, (D, K)."""
+    """q of what stands above one view's weights W (D, K), and the Gaussian that E log p(W | ·) is to their update.
+
+    In the weights' first two moments E log p(W | ·) has the slopes ``shift`` − ``precision`` · mean and
+    −½ ``precision``. A conjugate prior is that Gaussian whatever the moments; of any other it is the one that touches
+    at the moments of the last :meth:`update`.
+    """
+
+    symmetric: bool = True  # whether w and −w are equally likely
 
     @property
     @abstractmethod
@@ -20,16 +28,21 @@ class WeightPriorPosterior(nn.Module, ABC):
         """Expected prior precision of the weights, (K,) or (D, K)."""
 
     @property
+    def shift(self) -> Tensor | None:
+        """Precision times mean of that Gaussian, (D, K); None for a mean of 0."""
+        return None
+
+    @property
     def feature_precision(self) -> Tensor | None:
         """The factor of the precision that belongs to a feature, (D,), whatever the factors; None for 1."""
         return None
 
     @abstractmethod
-    def update(self, second: Tensor) -> None:
+    def update(self, moments: WeightMoments) -> None:
         """Set q to its optimum given q(W)."""
 
     @abstractmethod
-    def elbo(self, second: Tensor) -> Tensor:
+    def elbo(self, moments: WeightMoments) -> Tensor:
         """E log p(W | ·) + E log p(·) − E log q(·), in nats."""
 
     @abstractmethod
@@ -42,6 +55,14 @@ class WeightPriorPosterior(nn.Module, ABC):
     @abstractmethod
     def sample(self, view: str) -> None:
         """Emit the guide's Pyro sites."""
+
+
+class NonConjugatePosterior(WeightPriorPosterior):
+    """One under which q(W) has no closed form: it climbs by steps to the Gaussian's, see ``natural_gradient``."""
+
+    @abstractmethod
+    def density(self, moments: WeightMoments) -> Tensor:
+        """E log p(w_d | ·) of each feature, (D,), in nats."""
 
 
 class NoisePosterior(nn.Module, ABC):

@@ -2,6 +2,7 @@
 
 from pyro_favae.models.priors.ard import ARD
 from pyro_favae.models.priors.base import FactorPrior, NoisePrior, WeightPrior
+from pyro_favae.models.priors.custom import Custom
 from pyro_favae.models.priors.feature_ard import FeatureARD
 from pyro_favae.models.priors.fixed_noise import FixedNoise
 from pyro_favae.models.priors.gamma import Gamma
@@ -13,6 +14,7 @@ from pyro_favae.models.priors.standard_normal import StandardNormal
 
 __all__ = [
     "ARD",
+    "Custom",
     "FactorPrior",
     "FeatureARD",
     "FixedNoise",
