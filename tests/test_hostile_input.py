@@ -286,7 +286,7 @@ WEIGHTS = (fv.priors.ARD, fv.priors.FeatureARD, fv.priors.Normal, fv.priors.Spik
 PRIORS = {
     "noise": [fv.priors.Gamma(), fv.priors.Gamma(per_feature=True), fv.priors.FixedNoise(2.0)],
     "factors": [fv.priors.StandardNormal(), fv.priors.Mixture(2)],
-    "weights": [kind() for kind in WEIGHTS],
+    "weights": [*(kind() for kind in WEIGHTS), fv.priors.Custom("StudentT", df=2.0, loc=0.0, scale=0.1)],
 }
 KINDS = ("real", "real feature", "bernoulli", "categorical", "frozen", "frozen variances")
 

@@ -18,7 +18,7 @@ from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.start import calibrate
 from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.models.favae import FAVAE, FAVAEModel
-from pyro_favae.models.priors import ARD, FixedNoise, Gamma, Mixture, StandardNormal
+from pyro_favae.models.priors import ARD, Custom, FixedNoise, Gamma, Mixture, StandardNormal
 from pyro_favae.models.views import Bernoulli, Categorical, Frozen, Image, Real, View
 from tests.inference.check_priors import latent_sites
 from tests.inference.problems import randomise
@@ -146,6 +146,13 @@ MIXTURE = Mixture(2, mean_precision=0.5)
             },
             {"missing": "entries"},
         ),
+        (
+            {
+                "a": Real(3, weights=Custom("Laplace", loc=0.0, scale=0.5)),
+                "b": Real(2, weights=Custom("StudentT", df=3.0, loc=0.0, scale=0.3)),
+            },
+            {},
+        ),
     ],
     ids=[
         "real",
@@ -155,6 +162,7 @@ MIXTURE = Mixture(2, mean_precision=0.5)
         "frozen",
         "frozen and the rest",
         "noise that is known",
+        "weights of any distribution",
     ],
 )
 def test_the_bound_is_the_sampled_elbo(views, options):

@@ -11,6 +11,7 @@ from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.priors import (
     ARD,
+    Custom,
     FeatureARD,
     FixedNoise,
     Gamma,
@@ -45,6 +46,7 @@ DECLARATIONS = [
     Normal(precision=3.0),
     SpikeSlab(spike=0.1),
     Horseshoe(scale=0.1, slab=1.0),
+    Custom("Laplace", loc=0.0, scale=2.0),
     Gamma(2.0, 3.0),
     FixedNoise(4.0),
     FixedNoise((4.0, 0.5)),
