@@ -67,7 +67,7 @@ class CustomPosterior(NonConjugatePosterior):
 
     def _expected(self, moments: WeightMoments) -> Tensor:
         """E log p(w_dk), (features, K), in nats."""
-        prior = self.prior.build(self._nodes.device)
+        prior = self.prior.build(self._nodes.device, validate_args=False)
         mean, deviation = (values[..., None] for values in (moments.mean, moments.variance.sqrt()))
         split = ((getattr(prior, "loc", 0.0) - mean) / deviation).clamp(-REACH, REACH)
         below, above = split + REACH, REACH - split

@@ -52,14 +52,14 @@ class Custom(WeightPrior):
         )
         self._check()
 
-    def build(self, device: torch.device | None = None) -> dist.TorchDistribution:
+    def build(self, device: torch.device | None = None, validate_args: bool = True) -> dist.TorchDistribution:
         """The distribution of one weight, in double precision; raises :class:`SpecError` if there is none."""
         cls = _distribution_class(self.distribution)
         if cls is None:
             raise SpecError(f"priors.Custom: pyro.distributions has no distribution {self.distribution!r}")
         values = {k: torch.tensor(v, dtype=torch.float64, device=device) for k, v in self.parameters}
         try:
-            return cls(**values, validate_args=True)
+            return cls(**values, validate_args=validate_args)
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise SpecError(f"priors.Custom: {self._name} cannot be built: {error}") from error
 
