@@ -16,10 +16,10 @@ def to_arviz(fit: Fit, draws: int = 1000, seed: int | None = None) -> Any:
 
     Returns ArviZ's ``InferenceData`` (ArviZ 0.2x) or ``DataTree`` (1.x) with the group ``posterior``: for each
     view ``weights`` (draw, feature, factor) and ``bias`` (draw, feature) in the user's units, ``relevance``
-    (draw, factor) and ``noise_precision`` in the model's own; ``component_means`` and ``proportions`` of a mixture,
-    ``group_means`` and ``group_precisions`` of grouped rows.
-    Names are prefixed with the view and a dot. These are variational draws, not a Markov chain: R-hat and
-    effective sample sizes say nothing about them.
+    (draw, factor) and ``noise_precision`` in the model's own, where they are learnt; ``component_means`` and
+    ``proportions`` of a mixture, ``group_means`` and ``group_precisions`` of grouped rows. Names are prefixed with
+    the view and a dot. These are variational draws, not a Markov chain: R-hat and effective sample sizes say
+    nothing about them.
     """
     import arviz  # here, because it takes a second and announces its next major version
 

@@ -51,7 +51,7 @@ def assert_sound(result: fv.Fit, data: Mapping) -> None:
     assert not any(np.isnan(filled).any() for filled in result.impute(data).values())
     for view in result.posterior.views:
         assert torch.linalg.eigvalsh(view.weights.covariance).min() > 0
-        assert view.noise.rate.min() > 0
+        assert (1 / view.noise.mean).min() > 0
     assert np.linalg.eigvalsh(result.transform(data).covariance).min() > 0
 
 
@@ -284,9 +284,9 @@ def test_a_mixture_of_more_components_than_rows():
 
 WEIGHTS = (fv.priors.ARD, fv.priors.FeatureARD, fv.priors.Normal, fv.priors.SpikeSlab, fv.priors.Horseshoe)
 PRIORS = {
-    "noise": [fv.priors.Gamma(), fv.priors.Gamma(per_feature=True)],
+    "noise": [fv.priors.Gamma(), fv.priors.Gamma(per_feature=True), fv.priors.FixedNoise(2.0)],
     "factors": [fv.priors.StandardNormal(), fv.priors.Mixture(2)],
-    "weights": [kind() for kind in WEIGHTS],
+    "weights": [*(kind() for kind in WEIGHTS), fv.priors.Custom("StudentT", df=2.0, loc=0.0, scale=0.1)],
 }
 KINDS = ("real", "real feature", "bernoulli", "categorical", "frozen", "frozen variances")
 

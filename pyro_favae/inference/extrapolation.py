@@ -16,13 +16,14 @@ LARGEST_STEP = 2.0  # of log τ
 
 
 class NoiseExtrapolation:
-    """Watches the updates of some views' noise over sweeps, and moves it on along their secant.
+    """Watches the updates of some views' noise over sweeps, where it is learnt, and moves it on along their secant.
 
     A step may lower the bound: keep the posterior from before it, and go back to that where it did.
     """
 
     def __init__(self, posterior: Posterior, names: Sequence[str]) -> None:
-        self.views = [posterior.view(name) for name in names]
+        views = [posterior.view(name) for name in names]
+        self.views = [view for view in views if view.noise.learnt]
         self._sweeps: list[tuple[list[Tensor], list[Tensor]]] = []  # log τ before and after each
 
     def watch(self, sweep: Callable[[], Statistics]) -> Statistics:
@@ -38,7 +39,7 @@ class NoiseExtrapolation:
         if len(self._sweeps) < 2 or not self.views:
             return False
         for view, *logs in zip(self.views, *self._sweeps[0], *self._sweeps[1], strict=True):
-            view.noise_rate.mul_((-_secant(*logs)).exp())
+            view.noise.scale(_secant(*logs).exp())
         return True
 
     def _log_precisions(self) -> list[Tensor]:

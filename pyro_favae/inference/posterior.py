@@ -8,18 +8,21 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.inference.priors import factor_posterior, weight_prior_posterior
+from pyro_favae.inference.natural_gradient import climb
+from pyro_favae.inference.priors import (
+    NonConjugatePosterior,
+    factor_posterior,
+    noise_posterior,
+    weight_prior_posterior,
+)
 from pyro_favae.inference.statistics import Statistics, ViewStatistics
 from pyro_favae.inference.updates import (
     LOG_2PI,
-    GammaPosterior,
     WeightsPosterior,
     expected_log_latents,
     expected_log_likelihood,
-    gamma_divergence,
     gaussian_entropy,
     squared_residuals,
-    update_gamma,
     update_weights,
 )
 from pyro_favae.models.favae import FAVAE
@@ -34,28 +37,18 @@ class ViewPosterior(nn.Module):
         super().__init__()
         self.name = name
         self.bias_precision = model.bias_precision
-        self.noise_prior_declared = model.noise_of(name)
         d, size = model.views[name].latent_dim, model.n_factors + 1
-        precisions = d if self.noise_prior_declared.per_feature else 1
+        self.noise = noise_posterior(model.noise_of(name), d)
         self.relevance = weight_prior_posterior(model.weights_of(name), d, model.n_factors)
         self.register_buffer("weights_mean", torch.zeros(d, size, dtype=torch.float64))
-        covariance = 1e-3 * torch.eye(size, dtype=torch.float64).expand(precisions, size, size).clone()
+        covariance = (
+            1e-3 * torch.eye(size, dtype=torch.float64).expand(len(self.noise.mean), size, size).clone()
+        )
         self.register_buffer("weights_covariance", covariance)
-        self.register_buffer("noise_shape", torch.ones(precisions, dtype=torch.float64))
-        self.register_buffer("noise_rate", torch.ones(precisions, dtype=torch.float64))
 
     @property
     def weights(self) -> WeightsPosterior:
         return WeightsPosterior(self.weights_mean, self.weights_covariance)
-
-    @property
-    def noise(self) -> GammaPosterior:
-        return GammaPosterior(self.noise_shape, self.noise_rate)
-
-    @property
-    def noise_prior(self) -> GammaPosterior:
-        prior = self.noise_prior_declared
-        return GammaPosterior.constant(prior.shape, prior.rate, self.noise_rate)
 
     @property
     def n_features(self) -> int:
@@ -80,12 +73,15 @@ class ViewPosterior(nn.Module):
             return
         for _ in range(INNER_UPDATES):
             self.update_weights(statistics)
-            self.relevance.update(self.weights.squares)
+            self.relevance.update(self.weights.moments)
             self.update_noise(statistics)
 
     def update_weights(self, statistics: ViewStatistics) -> None:
-        """Set q(W, b) to its optimum."""
-        q = update_weights(statistics, self.relevance.precision, self.bias_precision, self.noise.mean)
+        """Set q(W, b) to its optimum; a step towards it under a prior that is not conjugate."""
+        if isinstance(self.relevance, NonConjugatePosterior):
+            q = climb(statistics, self.weights, self.relevance, self.bias_precision, self.noise.mean)
+        else:
+            q = update_weights(statistics, self.relevance.precision, self.bias_precision, self.noise.mean)
         self.weights_mean.copy_(q.mean)
         if len(q.covariance) > len(self.weights_covariance):
             self.weights_covariance = q.covariance.contiguous()
@@ -94,12 +90,8 @@ class ViewPosterior(nn.Module):
 
     def update_noise(self, statistics: ViewStatistics) -> None:
         """Set q(τ) to its optimum."""
-        residuals = squared_residuals(statistics, self.weights)
-        if len(self.noise_shape) == 1:
-            count, squares = statistics.n.expand(len(residuals)).sum(), residuals.sum(0, keepdim=True)
-        else:
-            count, squares = statistics.n, residuals
-        self.noise.copy_(update_gamma(self.noise_prior, count, squares))
+        if self.noise.learnt:
+            self.noise.update(statistics.n, squared_residuals(statistics, self.weights))
 
     def elbo(self, statistics: ViewStatistics) -> dict[str, Tensor]:
         """The view's named terms of the bound, in nats."""
@@ -107,13 +99,13 @@ class ViewPosterior(nn.Module):
         bias = self.weights.second_moment[-1, -1]
         log_nu = math.log(self.bias_precision)
         bias_density = 0.5 * (self.n_features * (log_nu - LOG_2PI) - self.bias_precision * bias)
-        weights = self.relevance.elbo(self.weights.squares) + bias_density
+        weights = self.relevance.elbo(self.weights.moments) + bias_density
+        latents = expected_log_latents(statistics, self.weights, self.noise.mean, self.noise.mean_log)
         return {
             f"{self.name}.likelihood": expected_log_likelihood(statistics, self.weights),
-            f"{self.name}.latents": expected_log_latents(statistics, self.weights, self.noise)
-            + statistics.entropy,
+            f"{self.name}.latents": latents + statistics.entropy,
             f"{self.name}.weights": weights + gaussian_entropy(self.weights_covariance, copies),
-            f"{self.name}.noise": -gamma_divergence(self.noise, self.noise_prior),
+            f"{self.name}.noise": self.noise.elbo(),
         }
 
     def transform(self, change: Tensor) -> None:
@@ -122,7 +114,7 @@ class ViewPosterior(nn.Module):
         self.weights_mean.copy_(self.weights_mean @ inverse)
         covariance = inverse.mT @ self.weights_covariance @ inverse
         self.weights_covariance.copy_((covariance + covariance.mT) / 2)
-        self.relevance.update(self.weights.squares)
+        self.relevance.update(self.weights.moments)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Take on a saved covariance's size: whether features share theirs depends on the data."""
@@ -145,11 +137,7 @@ class ViewPosterior(nn.Module):
             bias = mean[:, -1] + (slope * (weights - mean[:, :-1])).sum(-1)
             variance = covariance[:, -1, -1] - (slope * covariance[:, :-1, -1]).sum(-1)
             bias = pyro.sample(f"{self.name}.bias", dist.Normal(bias, variance.sqrt()))
-        if not self.noise_prior_declared.per_feature:
-            pyro.sample(f"{self.name}.noise_precision", dist.Gamma(self.noise_shape[0], self.noise_rate[0]))
-            return weights, bias
-        with features:
-            pyro.sample(f"{self.name}.noise_precision", dist.Gamma(self.noise_shape, self.noise_rate))
+        self.noise.sample(self.name, features)
         return weights, bias
 
 

@@ -55,11 +55,9 @@ def _place(view: ViewPosterior, weights: Tensor, bias: Tensor, variance: Tensor)
     """All variance counts as noise at first: what is left over by the components would be fitted by idle factors."""
     view.weights_mean[:, : weights.shape[1]] = weights
     view.weights_mean[:, -1] = bias
-    noise = variance if len(view.noise_shape) > 1 else variance.mean(0, keepdim=True)
-    view.noise_shape.fill_(1.0)
-    noise = noise.clamp_min(LEAST_NOISE * variance.mean())
-    view.noise_rate.copy_(noise.where(noise > 0, 1.0))  # constant data have no scale
-    view.relevance.update(view.weights.squares)
+    noise = variance.clamp_min(LEAST_NOISE * variance.mean())
+    view.noise.start(noise.where(noise > 0, 1.0))  # constant data have no scale
+    view.relevance.update(view.weights.moments)
 
 
 def _latents(rows: Sequence[GaussianRows]) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,7 @@ def calibrate(guide: FAVAEGuide, dataset: Dataset, names: Collection[str], chunk
         if emission.needs_moments:
             moments = dataset.moments(name, chunk, guide.device)
             emission.calibrate(moments)
+            guide.posterior.view(name).noise.calibrate(emission.unit)
             if emission.unit is not None and guide.declaration.views[name].standardise == "none":
                 size = len(emission.unit)  # further columns are variances
                 require_digits(name, Moments(*(part[:size] for part in moments)))
@@ -65,12 +66,11 @@ def silence(guide: FAVAEGuide, names: Collection[str]) -> None:
 
 @torch.no_grad()
 def set_start_noise(guide: FAVAEGuide, names: Collection[str]) -> None:
-    """Give views whose noise is not to be read off their stand-in the precision they start from."""
+    """Give views whose noise is not to be read off their stand-in the precision that a learnt one starts from."""
     for name in names:
         view, inference = guide.posterior.view(name), guide.inference(name)
         if inference.start_precision is not None:
-            view.noise_shape.fill_(1.0)
-            view.noise_rate.fill_(1 / inference.start_precision)
+            view.noise.start(view.weights_mean.new_full((view.n_features,), 1 / inference.start_precision))
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.special import digamma, gammaln
 
 from pyro_favae.inference.linear_algebra import inverse_of_precision
@@ -55,6 +56,18 @@ class GammaPosterior(NamedTuple):
         return digamma(self.shape) - self.rate.log()
 
 
+class WeightMoments(NamedTuple):
+    """Mean and variance of each weight under q, bias excluded, (D, K)."""
+
+    mean: Tensor
+    variance: Tensor
+
+    @property
+    def second(self) -> Tensor:
+        """<w_dk²>."""
+        return self.mean.square() + self.variance
+
+
 class WeightsPosterior(NamedTuple):
     """q(w̃_d) = N(mean_d, covariance_d): mean (D, L), covariance (1 or D, L, L)."""
 
@@ -72,9 +85,9 @@ class WeightsPosterior(NamedTuple):
         return self.mean[:, -1]
 
     @property
-    def squares(self) -> Tensor:
-        """<w_dk²>, bias excluded, (D, K)."""
-        return (self.mean.square() + self.variance)[:, :-1]
+    def moments(self) -> WeightMoments:
+        """Of single weights, bias excluded."""
+        return WeightMoments(self.weights, self.variance[:, :-1])
 
     @property
     def variance(self) -> Tensor:
@@ -105,12 +118,23 @@ class WeightsPosterior(NamedTuple):
         return torch.einsum("d,dij->ij", precision, self.covariance)
 
 
-def update_weights(
-    statistics: ViewStatistics, prior_precision: Tensor, bias_precision: float, noise_precision: Tensor
-) -> WeightsPosterior:
-    """Joint update of weights and bias: Σ_w̃ = (diag(<α>, ν) + <τ> S_gg)⁻¹, W̃ = <τ> S_zg Σ_w̃ (Table 1).
+class NaturalParameters(NamedTuple):
+    """q(w̃_d) ∝ exp(linear_dᵀ w̃_d − ½ w̃_dᵀ precision_d w̃_d): precision (1 or D, L, L), linear (D, L)."""
 
-    prior_precision: <α>, (K,) or (D, K). The covariance is shared by all features where nothing in it differs.
+    precision: Tensor
+    linear: Tensor
+
+
+def weights_parameters(
+    statistics: ViewStatistics,
+    prior_precision: Tensor,
+    bias_precision: float,
+    noise_precision: Tensor,
+    prior_shift: Tensor | None = None,
+) -> NaturalParameters:
+    """What prior and data say of weights and bias: diag(<α>, ν) + <τ> S_gg, and <τ> S_zg.
+
+    prior_precision: <α>, (K,) or (D, K); prior_shift: of a prior that is not centred, its linear term, (D, K).
     """
     bias = prior_precision.new_full((*prior_precision.shape[:-1], 1), bias_precision)
     precision = torch.diag_embed(torch.cat([prior_precision, bias], -1))
@@ -119,19 +143,36 @@ def update_weights(
     if statistics.likelihood_gg is not None:
         precision = precision + statistics.likelihood_gg
         right = right + statistics.likelihood_zg
+    if prior_shift is not None:
+        right = right + pad(prior_shift, (0, 1))
+    return NaturalParameters(precision, right)
+
+
+def update_weights(
+    statistics: ViewStatistics, prior_precision: Tensor, bias_precision: float, noise_precision: Tensor
+) -> WeightsPosterior:
+    """Joint update of weights and bias: Σ_w̃ = (diag(<α>, ν) + <τ> S_gg)⁻¹, W̃ = <τ> S_zg Σ_w̃ (Table 1).
+
+    prior_precision: <α>, (K,) or (D, K). The covariance is shared by all features where nothing in it differs.
+    """
+    precision, linear = weights_parameters(statistics, prior_precision, bias_precision, noise_precision)
     covariance = inverse_of_precision(precision, "weights")
     if len(covariance) == 1:
-        return WeightsPosterior(right @ covariance[0], covariance)
-    return WeightsPosterior((right[:, None] @ covariance)[:, 0], covariance)
+        return WeightsPosterior(linear @ covariance[0], covariance)
+    return WeightsPosterior((linear[:, None] @ covariance)[:, 0], covariance)
 
 
 def expected_log_likelihood(statistics: ViewStatistics, weights: WeightsPosterior) -> Tensor:
     """What the data are worth given z, where q(z) may follow the weights, in nats."""
+    return statistics.log_likelihood + likelihood_of_weights(statistics, weights).sum()
+
+
+def likelihood_of_weights(statistics: ViewStatistics, weights: WeightsPosterior) -> Tensor:
+    """The part of it that follows the weights of each feature, (D,)."""
     if statistics.likelihood_gg is None:
-        return statistics.log_likelihood
-    linear = (weights.mean * statistics.likelihood_zg).sum()
-    quadratic = _expected_quadratic(statistics.likelihood_gg, weights).sum()
-    return statistics.log_likelihood + linear - 0.5 * quadratic
+        return statistics.zz.new_zeros(len(weights.mean))
+    linear = (weights.mean * statistics.likelihood_zg).sum(1)
+    return linear - 0.5 * _expected_quadratic(statistics.likelihood_gg, weights)
 
 
 def squared_residuals(statistics: ViewStatistics, weights: WeightsPosterior) -> Tensor:
@@ -169,13 +210,13 @@ def gamma_divergence(q: GammaPosterior, prior: GammaPosterior) -> Tensor:
 
 
 def expected_log_latents(
-    statistics: ViewStatistics, weights: WeightsPosterior, noise: GammaPosterior
+    statistics: ViewStatistics, weights: WeightsPosterior, noise_mean: Tensor, noise_mean_log: Tensor
 ) -> Tensor:
-    """Σ_n E_q log N(z_n | W g_n + b, 1/τ), in nats."""
+    """Σ_n E_q log N(z_n | W g_n + b, 1/τ), in nats, with <τ> and <log τ>."""
     residuals = squared_residuals(statistics, weights)
     features = len(residuals)
-    logs = statistics.n * (noise.mean_log - LOG_2PI).expand(features)
-    return 0.5 * (logs - noise.mean.expand(features) * residuals).sum()
+    logs = statistics.n * (noise_mean_log - LOG_2PI).expand(features)
+    return 0.5 * (logs - noise_mean.expand(features) * residuals).sum()
 
 
 def gaussian_entropy(covariance: Tensor, copies: int = 1) -> Tensor:

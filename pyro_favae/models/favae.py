@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pyro_favae.errors import SpecError, SpecWarning
 from pyro_favae.models.declaration import Declaration, require_count, require_positive
 from pyro_favae.models.describe import as_lines, model_table
-from pyro_favae.models.priors import ARD, FactorPrior, Gamma, StandardNormal, WeightPrior
+from pyro_favae.models.priors import ARD, FactorPrior, Gamma, NoisePrior, StandardNormal, WeightPrior
 from pyro_favae.models.views import View
 
 
@@ -29,7 +29,7 @@ class FAVAE(Declaration):
     views: Mapping[str, View]
     n_factors: int
     weights: WeightPrior = field(default_factory=ARD)
-    noise: Gamma = field(default_factory=Gamma)
+    noise: NoisePrior = field(default_factory=Gamma)
     factors: FactorPrior = field(default_factory=StandardNormal)
     bias_precision: float = 1e-3
 
@@ -46,10 +46,12 @@ class FAVAE(Declaration):
         object.__setattr__(self, "views", dict(self.views))
         require_count("FAVAE", n_factors=self.n_factors)
         require_positive("FAVAE", bias_precision=self.bias_precision)
-        kinds = {"weights": WeightPrior, "noise": Gamma, "factors": FactorPrior}
+        kinds = {"weights": WeightPrior, "noise": NoisePrior, "factors": FactorPrior}
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
                 raise SpecError(f"FAVAE: {name} is {getattr(self, name)!r}, expected a {kind.__name__} prior")
+        for name, view in self.views.items():
+            self.noise_of(name).check(name, view.latent_dim)
         if self.factors.column in self.views:
             raise SpecError(
                 f"FAVAE: {self.factors.column!r} is the name of a view and the column of the factors' groups; "
@@ -78,7 +80,7 @@ class FAVAE(Declaration):
         """The weight prior that holds for a view."""
         return self.views[name].weights or self.weights
 
-    def noise_of(self, name: str) -> Gamma:
+    def noise_of(self, name: str) -> NoisePrior:
         """The noise prior that holds for a view."""
         return self.views[name].noise or self.noise
 
@@ -136,7 +138,8 @@ class FAVAEModel(nn.Module):
         with features:
             bias_prior = dist.Normal(self._anchor, model.bias_precision**-0.5)
             bias = pyro.sample(f"{name}.bias", bias_prior)
-        noise_precision = model.noise_of(name).sample(f"{name}.noise_precision", features, device)
+        unit = self.emission(name).unit
+        noise_precision = model.noise_of(name).sample(f"{name}.noise_precision", features, unit, device)
         return weights, bias, noise_precision
 
     def _sample_rows(self, name, factors, weights, bias, noise_precision, data, observed) -> Tensor:

@@ -214,7 +214,7 @@ def randomise(posterior: Posterior, rng: np.random.Generator) -> None:
         view.weights_mean.copy_(torch.as_tensor(0.7 * rng.normal(size=view.weights_mean.shape)))
         shape = view.weights_covariance.shape
         view.weights_covariance.copy_(spd(rng, *shape[:-1], scale=0.05))
-        for values in (view.noise_shape, view.noise_rate, view.relevance.shape, view.relevance.rate):
+        for values in (view.noise.shape, view.noise.rate, view.relevance.shape, view.relevance.rate):
             values.copy_(torch.as_tensor(1 + rng.gamma(2.0, size=values.shape)))
     factors, state = posterior.factors, posterior.factors.state_dict()
     if "means" in state:
@@ -243,8 +243,8 @@ def oracle_views(problem: Problem, rows: Rows) -> list[oracle.View]:
                 data=problem.data[v].numpy(),
                 mean=posterior.weights_mean.numpy().copy(),
                 covariance=posterior.weights_covariance.expand(d, size, size).numpy().copy(),
-                noise_shape=posterior.noise_shape.expand(d).numpy().copy(),
-                noise_rate=posterior.noise_rate.expand(d).numpy().copy(),
+                noise_shape=posterior.noise.shape.expand(d).numpy().copy(),
+                noise_rate=posterior.noise.rate.expand(d).numpy().copy(),
                 shared_noise=not noise.per_feature,
                 noise_prior=(noise.shape, noise.rate),
                 relevance_shape=posterior.relevance.shape.numpy().copy(),

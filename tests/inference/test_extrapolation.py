@@ -38,7 +38,7 @@ def test_a_step_that_lowers_the_bound_is_taken_back(monkeypatch):
     def absurd(self) -> bool:
         if len(self._sweeps) < 2:
             return False
-        self.views[0].noise_rate.mul_(1e6)
+        self.views[0].noise.rate.mul_(1e6)
         return True
 
     monkeypatch.setattr(NoiseExtrapolation, "extrapolate", lambda self: False)

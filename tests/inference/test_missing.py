@@ -101,8 +101,8 @@ def _alone(p: Problem, v: int, declaration: FAVAE, features) -> Problem:
     for view, chosen in zip(posterior.views, features, strict=True):
         view.weights_mean.copy_(source.weights_mean[chosen])
         view.weights_covariance.copy_(source.weights_covariance.expand(source.n_features, -1, -1)[chosen])
-        view.noise_shape.copy_(source.noise_shape.expand(source.n_features)[chosen])
-        view.noise_rate.copy_(source.noise_rate.expand(source.n_features)[chosen])
+        view.noise.shape.copy_(source.noise.shape.expand(source.n_features)[chosen])
+        view.noise.rate.copy_(source.noise.rate.expand(source.n_features)[chosen])
     return Problem(
         declaration,
         [p.kinds[v]] * len(features),

@@ -31,7 +31,7 @@ def test_each_block_of_each_sweep(name, seed):
         for view, part in zip(p.posterior.views, sums.views, strict=True):
             steps = {
                 "weights": lambda view=view, part=part: view.update_weights(part),
-                "relevance": lambda view=view: view.relevance.update(view.weights.squares),
+                "relevance": lambda view=view: view.relevance.update(view.weights.moments),
                 "noise": lambda view=view, part=part: view.update_noise(part),
             }
             for block, step in steps.items():
@@ -40,7 +40,7 @@ def test_each_block_of_each_sweep(name, seed):
                 assert_no_fall(last, value, f"sweep {sweep}, view {view.name}: {block}")
                 last = value
             # rotation wants the relevances at their optimum
-            view.relevance.update(view.weights.squares)
+            view.relevance.update(view.weights.moments)
         p.posterior.factors.update(sums.factors)
         value = p.bound(sums)
         assert_no_fall(last, value, f"sweep {sweep}: components")

@@ -99,11 +99,11 @@ def test_view_blocks(name, block):
             posterior.update_weights(sums.views[v])
             names = (f"views.{v}.weights_mean", f"views.{v}.weights_covariance")
         elif block == "relevance":
-            posterior.relevance.update(posterior.weights.squares)
+            posterior.relevance.update(posterior.weights.moments)
             names = (f"views.{v}.relevance.shape", f"views.{v}.relevance.rate")
         else:
             posterior.update_noise(sums.views[v])
-            names = (f"views.{v}.noise_shape", f"views.{v}.noise_rate")
+            names = (f"views.{v}.noise.shape", f"views.{v}.noise.rate")
         assert_optimum(
             lambda values: free_form.bound_at(p.posterior, sums, values), buffers(p, *names), block
         )

@@ -12,7 +12,7 @@ def test_sorting_changes_coordinates_alone(name):
     p = problem(name, n=20)
     p.sweep(3)
     for view in p.posterior.views:
-        view.relevance.update(view.weights.squares)
+        view.relevance.update(view.weights.moments)
     rows = p.infer(300)
     before = p.bound(rows.statistics())
     means = [rows.factors @ view.weights.weights.mT + view.weights.bias for view in p.posterior.views]

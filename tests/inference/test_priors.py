@@ -1,12 +1,14 @@
 """Every declared prior has an inference half that fits it."""
 
 import inspect
+from functools import partial
 
 import pytest
 
 from pyro_favae.inference.priors import factor_posterior, weight_prior_posterior
 from pyro_favae.models.priors import (
     ARD,
+    Custom,
     FactorPrior,
     FeatureARD,
     Grouped,
@@ -31,14 +33,22 @@ def concrete(base: type) -> list[type]:
     return sorted(found, key=lambda cls: cls.__name__)
 
 
+#: priors that cannot be declared without saying more
+EXAMPLES = {Custom: partial(Custom, "Laplace", loc=0.0, scale=1.0)}
+
+
 @pytest.mark.parametrize("kind", concrete(WeightPrior), ids=lambda cls: cls.__name__)
 def test_weight_prior(kind):
-    check_weight_prior(kind())
+    check_weight_prior(EXAMPLES.get(kind, kind)())
 
 
 OTHER_SETTINGS = [
     ARD(2.0, 2.0),
     ARD(0.5, 3.0),
+    Custom("Normal", loc=0.5, scale=2.0),
+    Custom("Cauchy", loc=0.0, scale=0.1),
+    Custom("StudentT", df=3.0, loc=0.2, scale=0.5),
+    Custom("Gumbel", loc=0.0, scale=1.0),
     FeatureARD(2.0, 1.0, feature_shape=3.0, feature_rate=0.5),
     Horseshoe(scale=0.1, slab=1.0),
     Normal(precision=3.0),

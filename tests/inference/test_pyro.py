@@ -18,7 +18,7 @@ from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.start import calibrate
 from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.models.favae import FAVAE, FAVAEModel
-from pyro_favae.models.priors import ARD, Gamma, Grouped, Mixture, StandardNormal
+from pyro_favae.models.priors import ARD, Custom, FixedNoise, Gamma, Grouped, Mixture, StandardNormal
 from pyro_favae.models.views import (
     Bernoulli,
     Categorical,
@@ -60,7 +60,7 @@ class Pair:
         if grouped:
             data["group"] = rng.choice(declaration.factors.groups, size=N)
         dataset, cpu = prepare(declaration, data), torch.device("cpu")
-        calibrate(self.guide, dataset, N, cpu)
+        calibrate(self.guide, dataset, self.guide.names, N)
         batch = dataset.batch(slice(None), cpu)
         self.data, self.observed, self.groups = batch.data, batch.observed, batch.groups
         if grouped:
@@ -157,6 +157,21 @@ GROUPED = Grouped(("first", "second"), mean_precision=0.5)
             {"a": Frozen(3, variances=True, noise=PER_FEATURE), "b": Real(2)},
             {"missing": "entries", "factors": MIXTURE},
         ),
+        (
+            {
+                "a": Real(3, standardise="feature", noise=FixedNoise(2.0)),
+                "b": Real(2, noise=FixedNoise((1.0, 4.0))),
+                "c": Frozen(2, variances=True, noise=FixedNoise(3.0)),
+            },
+            {"missing": "entries"},
+        ),
+        (
+            {
+                "a": Real(3, weights=Custom("Laplace", loc=0.0, scale=0.5)),
+                "b": Real(2, weights=Custom("StudentT", df=3.0, loc=0.0, scale=0.3)),
+            },
+            {},
+        ),
     ],
     ids=[
         "real",
@@ -166,6 +181,8 @@ GROUPED = Grouped(("first", "second"), mean_precision=0.5)
         "missing entries",
         "frozen",
         "frozen and the rest",
+        "noise that is known",
+        "weights of any distribution",
     ],
 )
 def test_the_bound_is_the_sampled_elbo(views, options):
@@ -223,8 +240,9 @@ def test_the_bound_is_the_sampled_elbo_with_encoder_views(views, options):
         (Bernoulli(3), {}, 0.15),
         (Bernoulli(3, noise=PER_FEATURE), {"missing": "entries", "factors": MIXTURE}, 0.15),
         (Categorical(4), {}, 1.1),
+        (Bernoulli(3, noise=FixedNoise(5.0)), {}, 0.15),
     ],
-    ids=["binary", "binary, missing entries, mixture", "categorical"],
+    ids=["binary", "binary, missing entries, mixture", "categorical", "binary, noise that is known"],
 )
 def test_the_bound_lies_below_the_sampled_elbo_of_labels(labels, options, largest_gap):
     """By the bound on their likelihood alone: q(g, z | W) is in the guide as in the closed forms.

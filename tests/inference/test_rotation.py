@@ -17,6 +17,7 @@ from pyro_favae.inference.priors import WeightPriorPosterior, weight_prior_poste
 from pyro_favae.inference.priors.base import Quadratic, Scaled
 from pyro_favae.inference.rotation import Objective, rotate
 from pyro_favae.inference.rows import Rows
+from pyro_favae.inference.updates import WeightMoments
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.priors import ARD, WeightPrior
 from pyro_favae.models.views import Real
@@ -29,7 +30,7 @@ def updated(name: str, sweeps: int = 3, n: int = 25, seed: int = 0) -> Problem:
     p = problem(name, n=n, seed=seed)
     p.sweep(sweeps)
     for view in p.posterior.views:
-        view.relevance.update(view.weights.squares)
+        view.relevance.update(view.weights.moments)
     return p
 
 
@@ -189,7 +190,7 @@ def test_centring_is_the_best_shift(name, monkeypatch):
     with torch.no_grad():
         for view in p.posterior.views:  # far from centred, where b's prior matters
             view.weights_mean[:, -1] += view.weights_mean[:, :-1] @ torch.tensor([3.0, -2.0, 1.0]).double()
-            view.relevance.update(view.weights.squares)
+            view.relevance.update(view.weights.moments)
     sums = settled(p)
     before = p.bound(sums)
     rotation = rotate(p.posterior, sums)
@@ -400,12 +401,12 @@ class SpikyRowPosterior(WeightPriorPosterior):
     def precision(self) -> Tensor:
         return self._precision
 
-    def update(self, second: Tensor) -> None:
+    def update(self, moments: WeightMoments) -> None:
         return
 
-    def elbo(self, second: Tensor) -> Tensor:
+    def elbo(self, moments: WeightMoments) -> Tensor:
         logs = self._precision.log() - torch.tensor(2 * torch.pi).double().log()
-        return 0.5 * (logs - self._precision * second).sum()
+        return 0.5 * (logs - self._precision * moments.second).sum()
 
     def rotated_elbo(self, squares: Tensor, n_features: int) -> None:
         return None

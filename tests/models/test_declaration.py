@@ -11,7 +11,9 @@ from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.priors import (
     ARD,
+    Custom,
     FeatureARD,
+    FixedNoise,
     Gamma,
     Grouped,
     Horseshoe,
@@ -30,7 +32,7 @@ MODEL = FAVAE(
         "species": views.Categorical(["cat", "dog", "fox"], noise=Gamma(2.0, 2.0)),
         "class": views.Categorical(10),
         "embedding": views.Frozen(16, variances=True, standardise="none"),
-        "axes": views.Frozen(["x", "y"]),
+        "axes": views.Frozen(["x", "y"], noise=FixedNoise((1.0, 4.0))),
         "blood": views.Tabular(["iron", "zinc"], 2, hidden=[16], standardise="view"),
         "gait": views.Sequence(20, 3, latent_dim=4, cell="lstm"),
         "field": views.VAE([4, 5, 6], latent_dim=3, network="dense"),
@@ -48,7 +50,10 @@ DECLARATIONS = [
     Normal(precision=3.0),
     SpikeSlab(spike=0.1),
     Horseshoe(scale=0.1, slab=1.0),
+    Custom("Laplace", loc=0.0, scale=2.0),
     Gamma(2.0, 3.0),
+    FixedNoise(4.0),
+    FixedNoise((4.0, 0.5)),
     Mixture(),
     Grouped(("a", "b"), column="batch", rate=2.0),
     StandardNormal(),
@@ -83,6 +88,8 @@ def test_comparable():
     assert views.Frozen(3) != views.Frozen(3, variances=True)
     assert views.Frozen(3) != views.Real(3)
     assert Gamma() != Gamma(per_feature=True)
+    assert FixedNoise([1.0, 2.0]) == FixedNoise((1.0, 2.0)) != FixedNoise(1.0)
+    assert hash(FixedNoise([1.0, 2.0])) == hash(FixedNoise((1.0, 2.0)))
     assert FAVAE({"a": views.Real(3)}, 2) == FAVAE({"a": views.Real(3)}, 2)
     assert FAVAE({"a": views.Real(3)}, 2) != FAVAE({"b": views.Real(3)}, 2)
     assert hash(views.Real(["a", "b"])) == hash(views.Real(("a", "b")))
@@ -136,6 +143,9 @@ GOOD = json.loads(to_json(views.Real(3)))
         ('{"kind": "priors.ARD", "shape": "big"}', "shape"),
         ('{"kind": "priors.ARD", "shape": NaN}', "shape"),
         ('{"kind": "priors.ARD", "rate": -1}', "rate"),
+        ('{"kind": "priors.FixedNoise", "precision": 0}', "precision is 0"),
+        ('{"kind": "priors.FixedNoise", "precision": [1, -1]}', r"precision\[1\] is -1"),
+        ('{"kind": "priors.FixedNoise", "precision": "much"}', "precision is 'much'"),
         ('{"kind": "views.Image", "shape": 3, "latent_dim": 2}', "views.Image"),
         ('{"kind": "views.Image", "shape": [1, 8], "latent_dim": 2}', "shape"),
         ('{"kind": "views.Image", "shape": [1, 8, 8], "latent_dim": 2, "network": "huge"}', "huge"),
@@ -180,3 +190,13 @@ def test_what_has_no_json_form():
 
     with pytest.raises(SpecError, match="no JSON form"):
         to_json(Odd(3, extra=object()))
+
+
+def test_known_noise_needs_a_precision_for_each_feature():
+    noise = FixedNoise((1.0, 2.0, 3.0))
+    fitting = views.Real(3, noise=noise)
+    assert FAVAE({"x": fitting}, 2).noise_of("x") == noise
+    with pytest.raises(SpecError, match=r"'table'.*3 precisions, expected 2"):
+        FAVAE({"x": views.Real(3), "table": views.Real(2)}, 2, noise=noise)
+    with pytest.raises(SpecError, match=r"'labels'.*3 precisions, expected 2"):
+        FAVAE({"x": fitting, "labels": views.Bernoulli(2, noise=noise)}, 2)

@@ -6,7 +6,13 @@ import torch
 from torch import Tensor
 
 from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
-from pyro_favae.inference.updates import LOG_2PI, GammaPosterior, gamma_divergence, update_gamma
+from pyro_favae.inference.updates import (
+    LOG_2PI,
+    GammaPosterior,
+    WeightMoments,
+    gamma_divergence,
+    update_gamma,
+)
 from pyro_favae.models.priors import ARD
 
 
@@ -34,10 +40,11 @@ class ARDPosterior(WeightPriorPosterior):
     def precision(self) -> Tensor:
         return self.q.mean
 
-    def update(self, second: Tensor) -> None:
-        self.q.copy_(update_gamma(self.prior, len(second), second.sum(0)))
+    def update(self, moments: WeightMoments) -> None:
+        self.q.copy_(update_gamma(self.prior, len(moments.mean), moments.second.sum(0)))
 
-    def elbo(self, second: Tensor) -> Tensor:
+    def elbo(self, moments: WeightMoments) -> Tensor:
+        second = moments.second
         q = self.q
         density = 0.5 * (len(second) * (q.mean_log - LOG_2PI) - q.mean * second.sum(0)).sum()
         return density - gamma_divergence(q, self.prior)

@@ -2,17 +2,26 @@
 
 from abc import ABC, abstractmethod
 from functools import singledispatch
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+import pyro
 import torch
 from torch import Tensor, nn
 
 from pyro_favae.inference.statistics import FactorStatistics
-from pyro_favae.models.priors import FactorPrior, WeightPrior
+from pyro_favae.inference.updates import WeightMoments
+from pyro_favae.models.priors import FactorPrior, NoisePrior, WeightPrior
 
 
 class WeightPriorPosterior(nn.Module, ABC):
-    """q of what stands above one view's weights. ``second`` is <w_dk²>, (D, K)."""
+    """q of what stands above one view's weights W (D, K), and the Gaussian that E log p(W | ·) is to their update.
+
+    In the weights' first two moments E log p(W | ·) has the slopes ``shift`` − ``precision`` · mean and
+    −½ ``precision``. A conjugate prior is that Gaussian whatever the moments; of any other it is the one that touches
+    at the moments of the last :meth:`update`.
+    """
+
+    symmetric: bool = True  # whether w and −w are equally likely
 
     @property
     @abstractmethod
@@ -20,16 +29,21 @@ class WeightPriorPosterior(nn.Module, ABC):
         """Expected prior precision of the weights, (K,) or (D, K)."""
 
     @property
+    def shift(self) -> Tensor | None:
+        """Precision times mean of that Gaussian, (D, K); None for a mean of 0."""
+        return None
+
+    @property
     def feature_precision(self) -> Tensor | None:
         """The factor of the precision that belongs to a feature, (D,), whatever the factors; None for 1."""
         return None
 
     @abstractmethod
-    def update(self, second: Tensor) -> None:
+    def update(self, moments: WeightMoments) -> None:
         """Set q to its optimum given q(W)."""
 
     @abstractmethod
-    def elbo(self, second: Tensor) -> Tensor:
+    def elbo(self, moments: WeightMoments) -> Tensor:
         """E log p(W | ·) + E log p(·) − E log q(·), in nats."""
 
     @abstractmethod
@@ -42,6 +56,59 @@ class WeightPriorPosterior(nn.Module, ABC):
     @abstractmethod
     def sample(self, view: str) -> None:
         """Emit the guide's Pyro sites."""
+
+
+class NonConjugatePosterior(WeightPriorPosterior):
+    """One under which q(W) has no closed form: it climbs by steps to the Gaussian's, see ``natural_gradient``."""
+
+    @abstractmethod
+    def density(self, moments: WeightMoments) -> Tensor:
+        """E log p(w_d | ·) of each feature, (D,), in nats."""
+
+
+class NoisePosterior(nn.Module, ABC):
+    """q of the precision τ of one view's latents. Expectations are (1,), shared by all features, or (D,)."""
+
+    learnt: ClassVar[bool] = True  # whether updates move it
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """<τ>."""
+
+    @property
+    @abstractmethod
+    def mean_log(self) -> Tensor:
+        """<log τ>."""
+
+    @property
+    @abstractmethod
+    def mean_inverse(self) -> Tensor:
+        """E[1/τ], infinite where q has none."""
+
+    def calibrate(self, unit: Tensor | None) -> None:
+        """Take on the view's units, user units per latent unit (D,), once, before learning starts."""
+        return
+
+    def start(self, variance: Tensor) -> None:
+        """Put a learnt q at noise of given variances, (D,), to start learning from there."""
+        return
+
+    def scale(self, factor: Tensor) -> None:
+        """Multiply <τ> of a learnt q, to speed up learning."""
+        return
+
+    @abstractmethod
+    def update(self, count: Tensor, squares: Tensor) -> None:
+        """Set q to its optimum given Σ_n <(z − w̃ᵀ g̃)²> of each feature, (D,), and how many rows, (1 or D,)."""
+
+    @abstractmethod
+    def elbo(self) -> Tensor:
+        """E log p(τ) − E log q(τ), in nats."""
+
+    @abstractmethod
+    def sample(self, view: str, features: pyro.plate) -> None:
+        """Emit the guide's Pyro site, where the model's is not deterministic."""
 
 
 class Scaled(NamedTuple):
@@ -129,6 +196,12 @@ class FactorPosterior(nn.Module, ABC):
 def weight_prior_posterior(prior: WeightPrior, n_features: int, n_factors: int) -> WeightPriorPosterior:
     """Return the inference half of a declared weight prior."""
     raise NotImplementedError(f"no inference for the weight prior {type(prior).__name__}")
+
+
+@singledispatch
+def noise_posterior(prior: NoisePrior, n_features: int) -> NoisePosterior:
+    """Return the inference half of a declared noise prior."""
+    raise NotImplementedError(f"no inference for the noise prior {type(prior).__name__}")
 
 
 @singledispatch

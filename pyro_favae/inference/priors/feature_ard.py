@@ -6,7 +6,13 @@ import torch
 from torch import Tensor
 
 from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
-from pyro_favae.inference.updates import LOG_2PI, GammaPosterior, gamma_divergence, update_gamma
+from pyro_favae.inference.updates import (
+    LOG_2PI,
+    GammaPosterior,
+    WeightMoments,
+    gamma_divergence,
+    update_gamma,
+)
 from pyro_favae.models.priors import FeatureARD
 
 ROUNDS = 10  # of updates of factors' and features' relevances given each other
@@ -40,7 +46,8 @@ class FeatureARDPosterior(WeightPriorPosterior):
     def feature_precision(self) -> Tensor:
         return self.features.mean
 
-    def update(self, second: Tensor) -> None:
+    def update(self, moments: WeightMoments) -> None:
+        second = moments.second
         n_features, n_factors = second.shape
         for _ in range(ROUNDS):
             self.features.copy_(update_gamma(self._feature_prior, n_factors, second @ self.factors.mean))
@@ -56,7 +63,8 @@ class FeatureARDPosterior(WeightPriorPosterior):
         self.factor_rate.div_(scale)
         self.feature_rate.mul_(scale)
 
-    def elbo(self, second: Tensor) -> Tensor:
+    def elbo(self, moments: WeightMoments) -> Tensor:
+        second = moments.second
         logs = self.features.mean_log[:, None] + self.factors.mean_log - LOG_2PI
         density = 0.5 * (logs - self.precision * second).sum()
         divergence = gamma_divergence(self.factors, self._factor_prior)

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
-from pyro_favae.inference.updates import LOG_2PI, GammaPosterior, gamma_divergence, update_gamma
+from pyro_favae.inference.updates import (
+    LOG_2PI,
+    GammaPosterior,
+    WeightMoments,
+    gamma_divergence,
+    update_gamma,
+)
 from pyro_favae.models.priors import Horseshoe
 
 ROUNDS = 5  # of updates of precisions and rates given each other
@@ -48,7 +54,8 @@ class HorseshoePosterior(WeightPriorPosterior):
     def precision(self) -> Tensor:
         return self.local.mean * self.factors.mean + self.prior.slab**-2
 
-    def update(self, second: Tensor) -> None:
+    def update(self, moments: WeightMoments) -> None:
+        second = moments.second
         for _ in range(ROUNDS):
             self.local_rate_rate.copy_(1 + self.local.mean)
             self.local.copy_(update_gamma(self._given(self.local_rates), 1, self.factors.mean * second))
@@ -60,7 +67,8 @@ class HorseshoePosterior(WeightPriorPosterior):
         """The prior Gamma(½, rate) at the expected rate."""
         return GammaPosterior(torch.full_like(rates.mean, 0.5), rates.mean)
 
-    def elbo(self, second: Tensor) -> Tensor:
+    def elbo(self, moments: WeightMoments) -> Tensor:
+        second = moments.second
         scales = self.local.mean_log + self.factors.mean_log
         density = 0.5 * (scales - LOG_2PI - self.local.mean * self.factors.mean * second).sum()
         slab = -0.5 * (LOG_2PI + 2 * math.log(self.prior.slab) + second / self.prior.slab**2).sum()

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
-from pyro_favae.inference.updates import LOG_2PI
+from pyro_favae.inference.updates import LOG_2PI, WeightMoments
 from pyro_favae.models.priors import Normal
 
 
@@ -20,11 +20,11 @@ class NormalPosterior(WeightPriorPosterior):
     def precision(self) -> Tensor:
         return self._precision
 
-    def update(self, second: Tensor) -> None:
+    def update(self, moments: WeightMoments) -> None:
         return
 
-    def elbo(self, second: Tensor) -> Tensor:
-        return 0.5 * (self._precision.log() - LOG_2PI - self._precision * second).sum()
+    def elbo(self, moments: WeightMoments) -> Tensor:
+        return 0.5 * (self._precision.log() - LOG_2PI - self._precision * moments.second).sum()
 
     def rotated_elbo(self, squares: Tensor, n_features: int) -> Tensor:
         return -0.5 * (self._precision * squares).sum()

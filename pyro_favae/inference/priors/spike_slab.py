@@ -8,7 +8,13 @@ from torch.distributions import kl_divergence
 from torch.special import digamma, entr
 
 from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
-from pyro_favae.inference.updates import LOG_2PI, GammaPosterior, gamma_divergence, update_gamma
+from pyro_favae.inference.updates import (
+    LOG_2PI,
+    GammaPosterior,
+    WeightMoments,
+    gamma_divergence,
+    update_gamma,
+)
 from pyro_favae.models.priors import SpikeSlab
 
 ROUNDS = 5  # of updates of switches, shares and precisions given each other
@@ -42,7 +48,8 @@ class SpikeSlabPosterior(WeightPriorPosterior):
         """Expected precision of a weight as a multiple of its slab's, (D, K)."""
         return self.probability + (1 - self.probability) * self.prior.spike**-2
 
-    def update(self, second: Tensor) -> None:
+    def update(self, moments: WeightMoments) -> None:
+        second = moments.second
         for _ in range(ROUNDS):
             logs = digamma(self.on) - digamma(self.off) + torch.tensor(self.prior.spike).log()
             evidence = 0.5 * self.slab.mean * second * (self.prior.spike**-2 - 1)
@@ -51,7 +58,8 @@ class SpikeSlabPosterior(WeightPriorPosterior):
             self.off.copy_(self.prior.off + (1 - self.probability).sum(0))
             self.slab.copy_(update_gamma(self._slab_prior, len(second), (self._tightness * second).sum(0)))
 
-    def elbo(self, second: Tensor) -> Tensor:
+    def elbo(self, moments: WeightMoments) -> Tensor:
+        second = moments.second
         off = 1 - self.probability
         scale = self.slab.mean_log - 2 * off * torch.tensor(self.prior.spike).log()
         density = 0.5 * (scale - LOG_2PI - self.precision * second).sum()

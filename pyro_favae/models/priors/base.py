@@ -1,4 +1,4 @@
-"""What a prior on the weights and a prior on the shared factors must provide."""
+"""What a prior on the weights, on the noise and on the shared factors must provide."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,6 +16,26 @@ class WeightPrior(Declaration, ABC):
     @abstractmethod
     def sample(self, view: str, features: pyro.plate, n_factors: int, device) -> Tensor:
         """Emit the Pyro sites ``{view}.weights`` (D, K) and those above it; return the weights."""
+
+
+class NoisePrior(Declaration, ABC):
+    """Prior of one view's noise precision τ."""
+
+    @property
+    @abstractmethod
+    def per_feature(self) -> bool:
+        """Whether each feature has a precision of its own."""
+
+    def check(self, view: str, n_features: int) -> None:
+        """Raise :class:`SpecError` where this cannot be the prior of a view of so many features."""
+        return
+
+    @abstractmethod
+    def sample(self, site: str, features: pyro.plate, unit: Tensor | None, device) -> Tensor:
+        """Emit the site; return the precision of the latents, () or (D,).
+
+        unit: user units per latent unit, (D,); None where latents have no units but their own.
+        """
 
 
 class FactorPrior(Declaration, ABC):

@@ -7,12 +7,13 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_favae.models.declaration import Declaration, require_positive
+from pyro_favae.models.declaration import require_positive
+from pyro_favae.models.priors.base import NoisePrior
 
 
 @dataclass(frozen=True)
-class Gamma(Declaration):
-    """τ ~ Gamma(shape, rate), mean shape / rate: one precision a view, or one a feature.
+class Gamma(NoisePrior):
+    """τ ~ Gamma(shape, rate), mean shape / rate: one precision a view, or one a feature, of the latents.
 
     FA-VAE paper, Section 2.1. The default is nearly flat; prior-predictive checks and NUTS need a proper
     one such as ``Gamma(2, 2)``.
@@ -26,8 +27,7 @@ class Gamma(Declaration):
     def __post_init__(self) -> None:
         require_positive("priors.Gamma", shape=self.shape, rate=self.rate)
 
-    def sample(self, site: str, features: pyro.plate, device) -> Tensor:
-        """Emit the site; shape (D,) when there is a precision for each feature, () otherwise."""
+    def sample(self, site: str, features: pyro.plate, unit: Tensor | None, device) -> Tensor:
         shape, rate = (torch.tensor(v, dtype=torch.float64, device=device) for v in (self.shape, self.rate))
         if not self.per_feature:
             return pyro.sample(site, dist.Gamma(shape, rate))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pyro_favae.errors import DataError, SpecError
 from pyro_favae.models.declaration import Declaration
 from pyro_favae.models.describe import view_table
-from pyro_favae.models.priors import Gamma, WeightPrior
+from pyro_favae.models.priors import NoisePrior, WeightPrior
 
 
 class Moments(NamedTuple):
@@ -86,10 +86,10 @@ class View(Declaration, ABC):
 
     latent_dim: int
     weights: WeightPrior | None
-    noise: Gamma | None
+    noise: NoisePrior | None
 
     def __post_init__(self) -> None:
-        for field, kind in (("weights", WeightPrior), ("noise", Gamma)):
+        for field, kind in (("weights", WeightPrior), ("noise", NoisePrior)):
             prior = getattr(self, field)
             if prior is not None and not isinstance(prior, kind):
                 raise SpecError(

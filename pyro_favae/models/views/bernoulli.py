@@ -9,7 +9,7 @@ from numpy.polynomial.hermite import hermgauss
 from torch import Tensor
 
 from pyro_favae.errors import DataError
-from pyro_favae.models.priors import Gamma, WeightPrior
+from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.base import Emission, TableView, require_finite, sample_latents
 
 QUADRATURE_NODES = 32
@@ -28,7 +28,7 @@ class Bernoulli(TableView):
     columns_field = "dim_or_names"
     dim_or_names: int | tuple[str, ...]
     weights: WeightPrior | None = None
-    noise: Gamma | None = None
+    noise: NoisePrior | None = None
 
     def emission(self) -> "BernoulliEmission":
         return BernoulliEmission()

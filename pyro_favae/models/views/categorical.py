@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from pyro_favae.errors import DataError, SpecError
-from pyro_favae.models.priors import Gamma, WeightPrior
+from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.base import Emission, TableView, require_finite, sample_latents
 
 QUADRATURE_POINTS = 256
@@ -29,7 +29,7 @@ class Categorical(TableView):
     missing_entries = False
     classes: int | tuple[str, ...]
     weights: WeightPrior | None = None
-    noise: Gamma | None = None
+    noise: NoisePrior | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.errors import DataError
-from pyro_favae.models.priors import Gamma, WeightPrior
+from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.base import Emission, Moments, TableView, require_finite, sample_latents
 from pyro_favae.models.views.real import RealEmission, Standardise, require_standardise
 
@@ -27,7 +27,7 @@ class Frozen(TableView):
     variances: bool = False
     standardise: Standardise = "feature"
     weights: WeightPrior | None = None
-    noise: Gamma | None = None
+    noise: NoisePrior | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

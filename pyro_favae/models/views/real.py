@@ -10,7 +10,7 @@ from pyro.distributions.transforms import AffineTransform
 from torch import Tensor
 
 from pyro_favae.errors import SpecError
-from pyro_favae.models.priors import Gamma, WeightPrior
+from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.base import Emission, Moments, TableView, require_finite
 
 Standardise = Literal["view", "feature", "none"]
@@ -32,7 +32,7 @@ class Real(TableView):
     dim: int | tuple[str, ...]
     standardise: Standardise = "view"
     weights: WeightPrior | None = None
-    noise: Gamma | None = None
+    noise: NoisePrior | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

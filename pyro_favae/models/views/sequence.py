@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pyro_favae.errors import DataError, SpecError
 from pyro_favae.models.declaration import require_count
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
-from pyro_favae.models.priors import Gamma, WeightPrior
+from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.real import Standardise
 from pyro_favae.models.views.standardised import StandardisedView
 
@@ -40,7 +40,7 @@ class Sequence(StandardisedView):
     standardise: Standardise | None = None
     beta: float = 1.0
     weights: WeightPrior | None = None
-    noise: Gamma | None = None
+    noise: NoisePrior | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

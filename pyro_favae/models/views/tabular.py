@@ -7,7 +7,7 @@ from torch import nn
 from pyro_favae.models.declaration import counts_of
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
 from pyro_favae.models.networks import Dense
-from pyro_favae.models.priors import Gamma, WeightPrior
+from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.base import features_of, names_of
 from pyro_favae.models.views.real import Standardise
 from pyro_favae.models.views.standardised import StandardisedView
@@ -32,7 +32,7 @@ class Tabular(StandardisedView):
     standardise: Standardise | None = None
     beta: float = 1.0
     weights: WeightPrior | None = None
-    noise: Gamma | None = None
+    noise: NoisePrior | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

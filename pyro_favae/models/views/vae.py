@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
-from pyro_favae.models.priors import Gamma, WeightPrior
+from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.network import NetworkView
 
 
@@ -28,7 +28,7 @@ class VAE(NetworkView):
     likelihood: Likelihood = field(default_factory=lambda: Gaussian(1.0, learn=True, link="identity"))
     beta: float = 1.0
     weights: WeightPrior | None = None
-    noise: Gamma | None = None
+    noise: NoisePrior | None = None
 
     def as_float(self, data: Tensor) -> Tensor:
         return data if data.dtype == torch.float64 else data.to(torch.float32)
