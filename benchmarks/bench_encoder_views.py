@@ -109,7 +109,7 @@ def sequence(options: argparse.Namespace) -> pd.Series:
         scores[cell] = roc_auc_score(test_labels, predicted)
     flat = [np.where(np.isnan(part), centre, part).reshape(len(part), -1) for part in (learn, test)]
     scaler = StandardScaler().fit(flat[0])
-    peer = LogisticRegressionCV(np.logspace(-5, 0, 6), cv=5, scoring="roc_auc", max_iter=500)
+    peer = LogisticRegressionCV(Cs=np.logspace(-5, 0, 6), cv=5, scoring="roc_auc", max_iter=500)
     peer.fit(scaler.transform(flat[0]), learn_labels[:, 0])
     scores["logistic regression"] = roc_auc_score(
         test_labels, peer.decision_function(scaler.transform(flat[1]))
