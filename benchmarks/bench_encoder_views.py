@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 
 import pyro_favae as fv
@@ -109,7 +110,8 @@ def sequence(options: argparse.Namespace) -> pd.Series:
         scores[cell] = roc_auc_score(test_labels, predicted)
     flat = [np.where(np.isnan(part), centre, part).reshape(len(part), -1) for part in (learn, test)]
     scaler = StandardScaler().fit(flat[0])
-    peer = LogisticRegressionCV(np.logspace(-5, 0, 6), cv=5, scoring="roc_auc", max_iter=500)
+    strengths = {"C": np.logspace(-5, 0, 6)}
+    peer = GridSearchCV(LogisticRegression(max_iter=500), strengths, scoring="roc_auc", cv=5)
     peer.fit(scaler.transform(flat[0]), learn_labels[:, 0])
     scores["logistic regression"] = roc_auc_score(
         test_labels, peer.decision_function(scaler.transform(flat[1]))

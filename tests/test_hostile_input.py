@@ -12,6 +12,9 @@ import pyro_favae as fv
 from pyro_favae.errors import FavaeError
 from pyro_favae.models.views import Bernoulli, Categorical, Frozen, Real
 
+#: more factors than rows or latent dimensions, on purpose; that it warns is tested beside declarations
+pytestmark = pytest.mark.filterwarnings("ignore::pyro_favae.errors.SpecWarning")
+
 N = 40
 
 

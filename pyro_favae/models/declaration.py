@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, SpecWarning
 from pyro_favae.models.describe import as_code
 
 _KINDS: dict[str, type["Declaration"]] = {}
@@ -36,9 +37,14 @@ def to_json(declaration: Declaration) -> str:
 
 
 def from_json(text: str) -> Declaration:
-    """Read a declaration; raises :class:`SpecError` for anything :func:`to_json` would not have written."""
+    """Read a declaration; raises :class:`SpecError` for anything :func:`to_json` would not have written.
+
+    Does not warn: who declared it was warned.
+    """
     try:
-        declaration = _decode(json.loads(text))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SpecWarning)
+            declaration = _decode(json.loads(text))
     except (json.JSONDecodeError, RecursionError) as error:
         raise SpecError(f"not the JSON of a declaration: {error}") from error
     if not isinstance(declaration, Declaration):

@@ -159,6 +159,7 @@ def test_a_mixture_starts_with_its_components_apart(views):
     assert torch.pdist(means).min() > 1e-6
 
 
+@pytest.mark.filterwarnings("ignore::pyro_favae.errors.SpecWarning")
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_fewer_rows_than_factors_or_components(n):
     model = FAVAE({"a": Real(4), "b": Real(3)}, n_factors=6, factors=Mixture(8))

@@ -184,6 +184,9 @@ class Setting:
         return values.sum() if entries is None else values[entries].sum()
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pyro_favae.errors.SpecWarning"
+)  # one view of fewer dimensions than factors
 @pytest.mark.parametrize(
     "missing", ["", "rows", "entries"], ids=["complete", "missing rows", "missing entries"]
 )

@@ -106,11 +106,12 @@ def test_every_kind_is_tried_here():
 
 def test_more_factors_than_latent_dimensions():
     with pytest.warns(SpecWarning, match="6 factors for 5 latent dimensions") as caught:
-        fv.FAVAE({"a": views.Real(3), "b": views.Tabular(40, 2)}, 6)
+        declared = fv.FAVAE({"a": views.Real(3), "b": views.Tabular(40, 2)}, 6)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fv.FAVAE({"a": views.Real(3), "b": views.Tabular(40, 2)}, 5)
+        assert fv.from_json(fv.to_json(declared)) == declared  # who declared it was warned
 
 
 def test_no_more_rows_than_factors():

@@ -237,6 +237,7 @@ def test_hostile_tables(case):
     assert not any(np.isnan(filled).any() for filled in fit.impute(data).values())
 
 
+@pytest.mark.filterwarnings("ignore::pyro_favae.errors.SpecWarning")  # a factor for a row
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_few_rows(n):
     data, _ = simulated(60)
