@@ -17,6 +17,7 @@ from pyro_favae.inference.order import sort_factors
 from pyro_favae.inference.principal import start_from_components
 from pyro_favae.inference.rotation import rotate
 from pyro_favae.inference.snapshot import Snapshot
+from pyro_favae.inference.sparse_start import lead_to_sparse_axes
 from pyro_favae.inference.start import calibrate, place_components, randomise_weights, set_start_noise
 from pyro_favae.inference.statistics import Statistics
 from pyro_favae.inference.step import NetworkStep
@@ -89,6 +90,7 @@ class Run:
     def _learn(self) -> str:
         self._start()
         if not self._settling_sweeps:
+            lead_to_sparse_axes(self.posterior.views, self._swept_bound)
             return self._sweep_to_tolerance(self.settings.epochs)
         ended_by = self._train()
         for _ in range(self._settling_sweeps):
@@ -136,6 +138,10 @@ class Run:
         statistics = self._statistics(self.guide.names)
         self.posterior.update(statistics)
         return rotate(self.posterior, statistics).statistics
+
+    def _swept_bound(self) -> float:
+        """An exact pass before the first that is recorded; returns the bound, nats."""
+        return sum(elbo_terms(self.posterior, self._swept()).values())
 
     def _statistics(self, names: Sequence[str], start: bool = False) -> Statistics:
         total, snapshot = None, self.guide.snapshot()

@@ -25,7 +25,7 @@ class SpikeSlab(WeightPrior):
     rate: float = 1e-3
     on: float = 1.0
     off: float = 1.0
-    spike: float = 0.02
+    spike: float = 0.1
 
     def __post_init__(self) -> None:
         require_positive("priors.SpikeSlab", shape=self.shape, rate=self.rate, on=self.on, off=self.off)
