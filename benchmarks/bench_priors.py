@@ -127,15 +127,10 @@ def learn_ours(task: Task, prior: fv.priors.WeightPrior, seed: int) -> Learnt:
     for name in views:
         posterior = fit.posterior.view(name).weights
         evidence.append(posterior.weights.abs() / posterior.variance[:, :-1].sqrt())
-    density = {name: predicted_density(fit, task, name) for name in views}
+    density = {name: fit.log_density(name, task.full[name], task.data) for name in views}
     mean = {name: fit.predict(name, task.data).mean for name in views}
     factors = fit.transform(task.data).mean
     return Learnt(factors, torch.cat(evidence).numpy(), mean, task.hidden(density))
-
-
-def predicted_density(fit: fv.Fit, task: Task, name: str) -> np.ndarray:
-    predicted = fit.predict(name, task.data)
-    return norm.logpdf(task.full[name], predicted.mean, predicted.sd)
 
 
 def learn_peer(task: Task, seed: int) -> Learnt:

@@ -96,6 +96,9 @@ class DecoderEmission(Emission):
         """Emit ``{view}.data`` given the latents."""
         return pyro.sample(f"{view}.data", self.likelihood.distribution(self.decoded(latents)), obs=data)
 
+    def log_prob(self, latents: Tensor, data: Tensor) -> Tensor:
+        return self.likelihood.distribution(self.decoded(latents)).base_dist.log_prob(data)
+
     def decode(self, latents: Tensor) -> Tensor:
         return self.likelihood.mean(self.decoded(latents))
 
