@@ -57,7 +57,7 @@ def rotate_sparse(views: Sequence[ViewPosterior], quadratic: Quadratic) -> tuple
     options = {"maxiter": STEPS, "maxcor": STEPS, "ftol": smallest}
     minimize(fall, eye.cpu().numpy().ravel(), jac=True, method="L-BFGS-B", options=options)
     gain = best.value - here.value
-    if gain < TOLERANCE:
+    if not TOLERANCE <= gain < np.inf:
         return eye.cpu().numpy(), 0.0
     objective.settle(best.matrix)
     return torch.linalg.inv(best.matrix).cpu().numpy(), gain
@@ -74,7 +74,10 @@ class SparseObjective:
         self.surplus = quadratic.count - sum(view.n_features for view in views)
 
     def at(self, matrix: Tensor) -> Point:
-        """The point A."""
+        """The point A; of value −∞ where A, as a line search may try it, is singular."""
+        inverse, failed = torch.linalg.inv_ex(matrix)
+        if failed or not torch.isfinite(inverse).all():
+            return Point(-np.inf, matrix, torch.zeros_like(matrix))
         matrix = matrix.requires_grad_()
         with torch.enable_grad():
             half = torch.linalg.inv(matrix)

@@ -87,3 +87,9 @@ def test_the_horseshoe_finds_the_axes_along_which_weights_are_sparse():
     for view in p.posterior.views:
         weights = view.weights.weights.abs()
         assert (weights.sort(1).values[:, -2] < 0.1 * weights.amax(1)).all()
+
+
+def test_a_singular_matrix_is_no_way_to_go():
+    objective_ = objective(learnt(Horseshoe()))
+    for matrix in (torch.zeros(3, 3), torch.full((3, 3), torch.nan)):
+        assert objective_.at(matrix.double()).value == -np.inf
