@@ -22,7 +22,10 @@ from pyro_favae.inference.posterior import ViewPosterior
 from pyro_favae.inference.priors.base import Quadratic
 
 STEPS = 50  # of L-BFGS at most
-TOLERANCE = 1e-2  # nats that a step and a rotation must gain
+LEAST_GAIN = (
+    1e-2  # that a step must add, nats or as a share of what the rotation has gained: there is a next sweep
+)
+TOLERANCE = 1e-2  # nats that a rotation must gain
 
 
 class Point(NamedTuple):
@@ -53,8 +56,7 @@ def rotate_sparse(views: Sequence[ViewPosterior], quadratic: Quadratic) -> tuple
         best = max(best, point, key=lambda seen: seen.value)
         return here.value - point.value, -point.gradient.cpu().numpy().ravel()
 
-    smallest = TOLERANCE / max(1.0, abs(here.value))
-    options = {"maxiter": STEPS, "maxcor": STEPS, "ftol": smallest}
+    options = {"maxiter": STEPS, "maxcor": STEPS, "ftol": LEAST_GAIN}
     minimize(fall, eye.cpu().numpy().ravel(), jac=True, method="L-BFGS-B", options=options)
     gain = best.value - here.value
     if not TOLERANCE <= gain < np.inf:
