@@ -25,7 +25,7 @@ STEPS = 50  # of L-BFGS at most
 LEAST_GAIN = (
     1e-2  # that a step must add, nats or as a share of what the rotation has gained: there is a next sweep
 )
-TOLERANCE = 1e-2  # nats that a rotation must gain
+TOLERANCE = 1e-3  # nats that a rotation must gain
 
 
 class Point(NamedTuple):
