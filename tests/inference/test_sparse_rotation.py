@@ -86,7 +86,7 @@ def test_the_horseshoe_finds_the_axes_along_which_weights_are_sparse():
         rotate(p.posterior, p.infer().statistics())
     for view in p.posterior.views:
         weights = view.weights.weights.abs()
-        assert (weights.sort(1).values[:, -2] < 0.1 * weights.amax(1)).all()
+        assert (weights.sort(1).values[:, -2] < 0.2 * weights.amax(1)).all()
 
 
 def test_a_singular_matrix_is_no_way_to_go():
