@@ -8,6 +8,7 @@ Its loop is left as it is. What is added: a look at the state after the last upd
 import io
 from collections.abc import Callable, Collection, Mapping
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
@@ -37,24 +38,66 @@ def learn(
     inactive factors are not dropped, its default too.
     """
     with redirect_stdout(io.StringIO()):  # it has no way to be quiet
-        from mofapy2.run.entry_point import entry_point
-
-        entry = entry_point()
-        entry.set_data_options(scale_views=True, center_groups=True)
-        entry.set_data_matrix(
-            [[values] for values in data.values()],
-            likelihoods=["bernoulli" if name in binary else "gaussian" for name in data],
-            views_names=list(data),
-        )
-        entry.set_model_options(
-            factors=n_factors, spikeslab_weights=spikeslab, ard_weights=True, ard_factors=False
-        )
-        entry.set_train_options(iter=iterations, convergence_mode=mode, seed=seed, quiet=True)
-        entry.build()
-        entry.model.setTrainOptions(entry.train_opts)
+        entry = _entry(data, binary, n_factors, seed, iterations=iterations, mode=mode, spikeslab=spikeslab)
         _after_each_iteration(entry.model, entry.train_opts["schedule"], each, _predictor(entry, data))
         entry.model.iterate()
     return "convergence" if len(entry.model.getTrainingStats()["elbo"]) < iterations else "iterations"
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Posterior of real views; predictions of all entries in the user's units, the noise included."""
+
+    factors: np.ndarray  # (rows, K) posterior means
+    weights: dict[str, np.ndarray]  # (D, K) posterior means
+    deviations: dict[str, np.ndarray]  # (D, K) posterior standard deviations
+    mean: dict[str, np.ndarray]  # (rows, D)
+    sd: dict[str, np.ndarray]  # (rows, D)
+
+
+def learnt(
+    data: Mapping[str, np.ndarray], n_factors: int, seed: int, *, iterations: int, mode: str
+) -> Learnt:
+    """Learn sparse weights, spike and slab over ARD, from real views (rows, features) with NaN where missing."""
+    with redirect_stdout(io.StringIO()):
+        entry = _entry(data, (), n_factors, seed, iterations=iterations, mode=mode, spikeslab=True)
+        entry.model.iterate()
+    nodes, mean, sd, weights, deviations = entry.model.nodes, {}, {}, {}, {}
+    factors = nodes["Z"].getExpectations()
+    first, second = factors["E"], factors["E2"]
+    predicted = _predictor(entry, data)()
+    parts = zip(data, nodes["W"].getNodes(), nodes["Tau"].getNodes(), strict=True)
+    for name, node, noise in parts:
+        moments = node.getExpectations()
+        weights[name] = moments["E"]
+        deviations[name] = np.sqrt(np.maximum(moments["E2"] - moments["E"] ** 2, 0))
+        spread = (
+            second @ moments["E2"].T - first**2 @ moments["E"].T ** 2
+        )  # of Σ_k g_k w_k, independent under q
+        variance = spread + 1 / noise.getExpectation()
+        scale = np.nanstd(data[name] - np.nanmean(data[name], axis=0))
+        mean[name], sd[name] = predicted[name], scale * np.sqrt(variance)
+    return Learnt(first, weights, deviations, mean, sd)
+
+
+def _entry(data, binary, n_factors: int, seed: int, *, iterations: int, mode: str, spikeslab: bool):
+    """A model that is ready to iterate."""
+    from mofapy2.run.entry_point import entry_point
+
+    entry = entry_point()
+    entry.set_data_options(scale_views=True, center_groups=True)
+    entry.set_data_matrix(
+        [[values] for values in data.values()],
+        likelihoods=["bernoulli" if name in binary else "gaussian" for name in data],
+        views_names=list(data),
+    )
+    entry.set_model_options(
+        factors=n_factors, spikeslab_weights=spikeslab, ard_weights=True, ard_factors=False
+    )
+    entry.set_train_options(iter=iterations, convergence_mode=mode, seed=seed, quiet=True)
+    entry.build()
+    entry.model.setTrainOptions(entry.train_opts)
+    return entry
 
 
 def _after_each_iteration(model, schedule: list[str], each: Callable[[Predict], None], predict: Predict):

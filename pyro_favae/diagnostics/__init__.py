@@ -6,6 +6,7 @@ from pyro_favae.diagnostics.information import (
     influence,
     mutual_information,
 )
+from pyro_favae.diagnostics.leave_one_out import leave_one_view_out
 from pyro_favae.diagnostics.reliability import Calibration, calibration, expected_calibration_error
 from pyro_favae.diagnostics.roles import SharingWarning, sharing
 from pyro_favae.diagnostics.variance import total_variance_explained, variance_explained
@@ -18,6 +19,7 @@ __all__ = [
     "expected_calibration_error",
     "factor_influence",
     "influence",
+    "leave_one_view_out",
     "mutual_information",
     "sharing",
     "total_variance_explained",

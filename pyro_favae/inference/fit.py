@@ -20,6 +20,7 @@ from pyro_favae.inference.passes import Passes
 from pyro_favae.inference.principal import start_from_components
 from pyro_favae.inference.rotation import rotate
 from pyro_favae.inference.settings import Scope, Settings
+from pyro_favae.inference.sparse_start import lead_to_sparse_axes
 from pyro_favae.inference.start import (
     calibrate,
     place_components,
@@ -136,6 +137,10 @@ class Run:
         self.posterior.update(statistics, self.learnt)
         return statistics if self.learnt else rotate(self.posterior, statistics).statistics
 
+    def _swept_bound(self) -> float:
+        """An exact pass before the first that is recorded; returns the bound, nats."""
+        return sum(elbo_terms(self.posterior, self._swept()).values())
+
     # start
 
     def _start(self, step: NetworkStep | None = None) -> bool:
@@ -171,6 +176,8 @@ class Run:
         if self.trained or self.guide.declaration.factors.n_components > 1:
             self._start_sweeps(self.guide.names)
             place_components(self.guide, self.dataset, self.guide.names, self.generator)
+        if self.settings.schedule != "stochastic":
+            lead_to_sparse_axes(self.posterior.views, self._swept_bound)
 
     def _start_sweeps(self, names: Sequence[str]) -> None:
         """Sweeps of the named views alone, with stand-ins where inference is slow."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.inference.priors.base import Quadratic, Scaled
+from pyro_favae.inference.sparse_rotation import depends_on_axes, rotate_sparse
 from pyro_favae.inference.statistics import Statistics
 
 STEPS = 30  # at most, each one evaluation of F
@@ -39,15 +40,17 @@ class Rotation(NamedTuple):
 def rotate(posterior: Posterior, statistics: Statistics) -> Rotation:
     """Centre, then rotate, the factors where that raises the bound; changes ``posterior`` in place.
 
-    Relevances and groups' scales must be at their optimum, as they are after an update. With a weight prior that is
-    not invariant in form, the factors are centred but not rotated.
+    Relevances and groups' scales must be at their optimum, as they are after an update. With a weight prior to which
+    the axes matter, the rotation is that of :mod:`pyro_favae.inference.sparse_rotation`.
     """
     centring, gain = _centring(posterior, statistics)
     posterior.factors.transform(centring)
     quadratic = posterior.factors.rotation(statistics.factors.rotated(centring))
-    matrix, rotation_gain = Objective(
-        posterior, quadratic, [view.rotated_moment for view in posterior.views]
-    ).best_rotation()
+    if any(map(depends_on_axes, posterior.views)):
+        matrix, rotation_gain = rotate_sparse(posterior.views, quadratic)
+    else:
+        seconds = [view.rotated_moment for view in posterior.views]
+        matrix, rotation_gain = Objective(posterior, quadratic, seconds).best_rotation()
     rotation = torch.eye(len(centring)).to(centring)
     rotation[:-1, :-1] = torch.as_tensor(matrix)
     posterior.factors.transform(rotation)
@@ -98,10 +101,8 @@ class Objective:
         self.rate = scaled.rate
 
     def best_rotation(self) -> tuple[np.ndarray, float]:
-        """R and F(R) − F(I), from the better of two starts; I where a prior refuses or there is nothing to gain."""
+        """R and F(R) − F(I), from the better of two starts; I where there is nothing to gain."""
         here = self.at(self.eye)
-        if here is None:
-            return self.eye, 0.0
         try:
             best = self.ascend(max(here, self.at(self.whitening()), key=lambda point: point.value))
         except np.linalg.LinAlgError:  # singular statistics
@@ -109,8 +110,8 @@ class Objective:
         gain = float(best.value - here.value)
         return (best.matrix, gain) if TOLERANCE <= gain < np.inf else (self.eye, 0.0)
 
-    def at(self, matrix: np.ndarray) -> Point | None:
-        """The point R; None where a prior refuses to be rotated."""
+    def at(self, matrix: np.ndarray) -> Point:
+        """The point R."""
         inverse = np.linalg.inv(matrix)
         scatter, groups = matrix @ self.scatter @ matrix.T, matrix @ self.groups @ matrix.T
         rates = self.rate + _diagonals(groups) / 2
@@ -118,10 +119,7 @@ class Objective:
         squares = torch.tensor(_diagonals(seconds), device=self.device, requires_grad=True)
         with torch.enable_grad():
             pairs = zip(self.views, squares, strict=True)
-            terms = [view.relevance.rotated_elbo(row, view.n_features) for view, row in pairs]
-            if any(term is None for term in terms):
-                return None
-            total = torch.stack(terms).sum()
+            total = sum(view.relevance.rotated_elbo(row, view.n_features) for view, row in pairs)
         (slopes,) = torch.autograd.grad(total, squares)
         value = self.surplus * np.linalg.slogdet(matrix).logabsdet - scatter.trace() / 2 + total.item()
         value = value - (self.shapes * np.log(rates)).sum()

@@ -15,7 +15,7 @@ from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.models.declaration import require_count
 from pyro_favae.models.favae import FAVAE, FAVAEModel
-from pyro_favae.results import files, latent_moves, predictive
+from pyro_favae.results import density, files, latent_moves, predictive
 from pyro_favae.results.predictive import Factors, Prediction
 from pyro_favae.results.pretrained import Pretrained
 
@@ -103,6 +103,28 @@ class Fit:
         """
         self._known(view)
         return predictive.predict(self.guide, view, given, n_draws, seed)
+
+    def log_density(
+        self,
+        view: str,
+        data: Any,
+        given: Mapping[str, Any] | None = None,
+        *,
+        n_draws: int = density.DRAWS,
+        seed: int | None = None,
+    ) -> np.ndarray:
+        """Log predictive density of each entry of a view's data given any subset of views, in nats.
+
+        data: (rows, *event), in the user's units. given: as in :meth:`predict`, the same rows; nothing is known
+        when left out. To score entries hidden from the fit, give the data with NaN in their place. Returns
+        (rows, *event), or (rows, D) of embeddings with variances, NaN where an entry is missing; pixels count as in
+        [0, 1].
+        n_draws: of the latents behind a decoder, whose average of densities has no formula. Entries are scored one
+        by one: their sum is no joint density. Raises :class:`DataError` where the rows differ.
+        """
+        self._known(view)
+        require_count("log_density", n_draws=n_draws)
+        return density.log_density(self.guide, view, data, given, n_draws, seed)
 
     def generate(
         self,

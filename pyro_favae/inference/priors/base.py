@@ -48,7 +48,7 @@ class WeightPriorPosterior(nn.Module, ABC):
 
     @abstractmethod
     def rotated_elbo(self, squares: Tensor, n_features: int) -> Tensor | None:
-        """What :meth:`elbo` would be after :meth:`update`, up to a constant; None if W must not be rotated.
+        """What :meth:`elbo` would be after :meth:`update`, up to a constant; None if it takes all of ``second``.
 
         squares: Σ_d <w_dk²> weighted by the feature precision, (K,). Differentiable in them.
         """

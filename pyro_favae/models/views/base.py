@@ -51,6 +51,18 @@ class Emission(nn.Module, ABC):
         """
         return None
 
+    def log_density(self, mean: Tensor, variance: Tensor, data: Tensor) -> Tensor | None:
+        """Log density of each entry of data (..., *event) when latents are N(mean, diag variance), each (..., D).
+
+        In nats, of data in the user's units. None where it has no formula, as behind a decoder: then it is averaged
+        over draws of the latents by :meth:`log_prob`.
+        """
+        return None
+
+    def log_prob(self, latents: Tensor, data: Tensor) -> Tensor:
+        """Log density of each entry of data given latents (rows, D): (rows, *event), nats."""
+        raise NotImplementedError(f"{type(self).__name__} has neither log_density nor log_prob")
+
     def draw(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Data drawn given latents; the expectation for continuous data, whose pixel noise nobody wants."""
         return self.decode(latents)

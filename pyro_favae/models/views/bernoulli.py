@@ -69,5 +69,10 @@ class BernoulliEmission(Emission):
         probability = probability.clamp(0, 1)
         return probability, probability * (1 - probability)
 
+    def log_density(self, mean: Tensor, variance: Tensor, data: Tensor) -> Tensor:
+        """Log probability of what was seen, integrated as :meth:`moments` is, without loss of digits near 0."""
+        probability, _ = self.moments(torch.where(data > 0, mean, -mean), variance)
+        return probability.clamp_min(torch.finfo(probability.dtype).tiny).log()
+
     def draw(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return torch.bernoulli(latents.sigmoid(), generator=generator)

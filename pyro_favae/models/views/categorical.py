@@ -75,6 +75,13 @@ class CategoricalEmission(Emission):
         probability = total / QUADRATURE_POINTS
         return probability, probability * (1 - probability)
 
+    def log_density(self, mean: Tensor, variance: Tensor, data: Tensor) -> Tensor:
+        """Log probability of the class that was seen, (...), integrated as :meth:`moments` is."""
+        probability, _ = self.moments(mean, variance)
+        codes = data.to(torch.long).expand(mean.shape[:-1])[..., None]
+        seen = probability.gather(-1, codes)[..., 0]
+        return seen.clamp_min(torch.finfo(seen.dtype).tiny).log()
+
     def filling(self, mean: Tensor, deviation: Tensor) -> Tensor:
         """The most probable class."""
         return mean.argmax(-1)

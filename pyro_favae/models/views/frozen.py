@@ -84,6 +84,14 @@ class FrozenEmission(Emission):
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         return self.units.moments(mean, variance)
 
+    def log_density(self, mean: Tensor, variance: Tensor, data: Tensor) -> Tensor:
+        """Of the embedding's D dimensions; its expectation over q(z) where the data have variances."""
+        if not self.variances:
+            return self.units.log_density(mean, variance, data)
+        embedding, unsure = data.chunk(2, dim=-1)
+        spread = self.unit.square() * variance
+        return self.units.log_density(mean, variance, embedding) - unsure / (2 * spread)
+
     def filling(self, mean: Tensor, deviation: Tensor) -> Tensor:
         """A mean with its variance, where the data have one."""
         return torch.cat([mean, deviation.square()], -1) if self.variances else mean

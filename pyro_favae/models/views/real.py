@@ -93,6 +93,11 @@ class RealEmission(Emission):
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         return self.decode(mean), self.scale.square() * variance
 
+    def log_density(self, mean: Tensor, variance: Tensor, data: Tensor) -> Tensor:
+        """Gaussian: the noise precision, whose Gamma would make it a Student t, is known from all rows together."""
+        centre, spread = self.moments(mean, variance)
+        return dist.Normal(centre, spread.sqrt(), validate_args=False).log_prob(data)
+
     def encode(self, data: Tensor) -> Tensor:
         """The latents that data (rows, D) are."""
         return (data - self.location).mul_(1 / self.scale)
