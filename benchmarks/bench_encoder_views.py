@@ -1,7 +1,7 @@
 """What an encoder in front of a view buys on real data, beside views without one and beside a plain classifier.
 
 python benchmarks/bench_encoder_views.py table [--root DIR] [--epochs 60]
-python benchmarks/bench_encoder_views.py sequence [--root DIR] [--epochs 60]
+python benchmarks/bench_encoder_views.py sequence [--root DIR] [--epochs 60] [--blocks 15]
 
 table: six descriptions of 2,000 handwritten digits; R² of each of the other five, of 500 rows held out, told from one
 that is declared Tabular or Real. sequence: 14 channels of EEG in windows of 64 samples, some entries of which are
@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 import pyro_favae as fv
 
 HELD_OUT = 500
-STEPS, BLOCKS = 64, 15
+STEPS = 64
 OUTLIER = 20.0  # median absolute deviations
 PER_FEATURE = fv.priors.Gamma(per_feature=True)
 
@@ -87,7 +87,7 @@ def sequence(options: argparse.Namespace) -> pd.Series:
     signal[far] = np.nan
     windows: dict[bool, list] = {True: [], False: []}
     labels: dict[bool, list] = {True: [], False: []}
-    for block, part in enumerate(np.array_split(np.arange(len(signal)), BLOCKS)):
+    for block, part in enumerate(np.array_split(np.arange(len(signal)), options.blocks)):
         held_out = block % 3 == options.seed % 3
         step = STEPS if held_out else STEPS // 4
         for start in range(0, len(part) - STEPS + 1, step):
@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--latent-dim", type=int, default=32)
     parser.add_argument("--factors", type=int, default=25)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--blocks", type=int, default=15, help="of time; more are more alike")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if not options.root.is_dir():
