@@ -56,7 +56,8 @@ def pretrain(
         dataset = prepare(guide.declaration, {NAME: data})
         training = PlainTraining(guide, NAME, dataset, batch_size, settings.seed)
         training.read_units()
-        if epochs == 0:
+        if epochs:
+            training(epochs, learning_rate, progress, callbacks)
+        else:
             training.keep_scale()
-        history = training(epochs, learning_rate, progress, callbacks)
-    return Pretrained(guide, history)
+    return Pretrained(guide.eval(), training.history)

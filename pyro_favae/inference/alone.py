@@ -28,13 +28,16 @@ class PlainTraining:
         self.generator = torch.Generator().manual_seed(seed)
         self.records: list[dict] = []
 
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row a pass: ``elbo`` = ``likelihood`` − ``divergence``, nats of all rows, and seconds."""
+        columns = ["elbo", "likelihood", "divergence", "seconds"]
+        return pd.DataFrame(self.records, columns=columns).rename_axis("pass")
+
     def __call__(
         self, epochs: int, learning_rate: float, progress: bool, callbacks: Sequence[Callback]
-    ) -> pd.DataFrame:
-        """Train; returns one row a pass: ``elbo`` = ``likelihood`` − ``divergence``, nats of all rows, and seconds.
-
-        Ctrl-C ends it early and keeps what was learnt.
-        """
+    ) -> None:
+        """Train; Ctrl-C ends it early and keeps what was learnt."""
         batches = -(-len(self.dataset) // self.batch_size)
         step = NetworkStep(self.guide, [self.name], learning_rate, batches * epochs)
         interrupt, begin = DeferredInterrupt(), time.perf_counter()
@@ -52,9 +55,6 @@ class PlainTraining:
         finally:
             bar.close()
             self.guide.eval()
-        return pd.DataFrame(
-            self.records, columns=["elbo", "likelihood", "divergence", "seconds"]
-        ).rename_axis("pass")
 
     def _pass(self, step: NetworkStep, interrupt: DeferredInterrupt, begin: float) -> None:
         self.guide.train()

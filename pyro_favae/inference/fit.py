@@ -29,7 +29,7 @@ from pyro_favae.inference.start import (
     silence,
 )
 from pyro_favae.inference.statistics import Statistics
-from pyro_favae.inference.step import NetworkStep, prior_from_other_views
+from pyro_favae.inference.step import NetworkStep, prior_from_other_views, trainable_parameters
 
 WARM_UP = 0.2  # of the passes, in which new networks are trained before factors are sought in their latents
 START_SWEEPS = 3  # closed-form sweeps before networks are trained or components placed
@@ -57,7 +57,8 @@ class Run:
         self.passes = Passes(guide, dataset, settings.batch_size)
         self.generator = torch.Generator().manual_seed(settings.seed)
         encoded = [name for name in guide.names if guide.inference(name).trained_by_gradient]
-        self.trained = [] if settings.schedule == "closed-form" else _ordered(guide, scope.trained)
+        trained = [] if settings.schedule == "closed-form" else _ordered(guide, scope.trained)
+        self.trained = [name for name in trained if trainable_parameters(guide, [name])]
         self.untrained = [name for name in encoded if name not in self.trained]
         self.learnt = None if scope.learnt >= set(guide.names) else scope.learnt
         betas = {name: guide.declaration.views[name].beta for name in encoded}
@@ -201,7 +202,7 @@ class Run:
 
     @property
     def _warm_up_passes(self) -> int:
-        return math.ceil(WARM_UP * self.settings.epochs) if self.scope.unknown else 0
+        return math.ceil(WARM_UP * self.settings.epochs) if self.scope.unknown & set(self.trained) else 0
 
     def _warm_up(self, step: NetworkStep | None) -> bool:
         """Train networks that mean nothing yet as plain VAEs; returns whether a callback asked to stop.

@@ -44,6 +44,12 @@ def prior_from_other_views(snapshot: Snapshot, rows: Rows, view: EncodedRows) ->
     return dist.MultivariateNormal(location[observed].to(dtype), scale_tril=root.to(dtype))
 
 
+def trainable_parameters(guide: FAVAEGuide, names: Sequence[str]) -> list[Tensor]:
+    """What gradient steps move of some views: encoders, decoders and likelihoods."""
+    modules = [module for name in names for module in (guide.inference(name), guide.model.emission(name))]
+    return [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
+
+
 class NetworkStep:
     """Runs the optimiser on the networks of some encoder views."""
 
@@ -51,9 +57,7 @@ class NetworkStep:
         self, guide: FAVAEGuide, names: Sequence[str], learning_rate: float, total_steps: int
     ) -> None:
         self.guide = guide
-        modules = [module for n in names for module in (guide.inference(n), guide.model.emission(n))]
-        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.Adam(parameters, lr=learning_rate)
+        self.optimiser = torch.optim.Adam(trainable_parameters(guide, names), lr=learning_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, max(1, total_steps), eta_min=learning_rate / 20
         )

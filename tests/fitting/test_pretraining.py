@@ -212,3 +212,26 @@ def test_a_callback_ends_it(digits):
         callbacks=[lambda record: record["seconds"] > 0],
     )
     assert len(pretrained.history) == 1
+
+
+def test_networks_without_parameters_have_nothing_to_train(digits):
+    fv.networks.register(
+        "fixed", nn.Sequential(nn.Flatten(), _Padded()), nn.Sequential(nn.Unflatten(1, (1, 8, 8)))
+    )
+    try:
+        view = fv.views.Image(
+            (1, 8, 8), 64, network="fixed", likelihood=fv.likelihoods.Gaussian(link="identity")
+        )
+        model = fv.FAVAE({"digit": view, "label": fv.views.Bernoulli(10)}, n_factors=8)
+        fit = fv.fit(model, digits.train, seed=0, progress=False)
+    finally:
+        fv.networks.NETWORKS.pop("fixed")
+    assert set(fit.history["stage"]) == {"sweep"}
+    assert digits.accuracy(fit) > 0.6
+
+
+class _Padded(nn.Module):
+    """Pixels as means, beside one small variance."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return torch.cat([pixels, torch.full_like(pixels, -5.0)], 1)
