@@ -64,7 +64,7 @@ def _scored(
 ) -> tuple[float, np.ndarray]:
     """Mean log density of the observed entries, and what is predicted, (rows, ...)."""
     density = density_of_rows(fit.guide, name, dataset, chunks(), seed=0)
-    return float(np.nanmean(density)), predict_rows(fit.guide, name, chunks(), seed=0).mean
+    return float(np.nanmean(density)), predict_rows(fit.guide, name, chunks(), dataset.index, seed=0).mean
 
 
 def _measure(view: View, classes: bool) -> tuple[str, Score]:

@@ -43,7 +43,7 @@ SOURCES = {
     ),
     "mnist": Source(
         fv.views.Image((1, 28, 28), 16, beta=5.0, noise=fv.priors.Gamma(per_feature=True)),
-        n_factors=30,
+        n_factors=21,
         components=50,
         epochs=20,
         batch_size=128,

@@ -16,8 +16,8 @@ from pyro_favae.inference.posterior import Posterior
 from pyro_favae.models.declaration import require_count
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.results import density, files, latent_moves, predictive
-from pyro_favae.results.predictive import Factors, Prediction
 from pyro_favae.results.pretrained import Pretrained
+from pyro_favae.results.tables import Factors, Prediction
 
 
 class Fit:
@@ -88,8 +88,13 @@ class Fit:
         unit = self.model.emission(view).unit
         return (weights if unit is None else weights * unit[:, None]).cpu().numpy()
 
+    def weight_table(self, view: str) -> pd.DataFrame:
+        """The same as a data frame, features × factors."""
+        weights = pd.DataFrame(self.weights(view), index=list(self.declaration.views[view].feature_names))
+        return weights.rename_axis(index="feature", columns="factor")
+
     def transform(self, given: Mapping[str, Any]) -> Factors:
-        """Posterior of the shared factors of new rows: ``mean`` (rows, K), ``sd``, ``covariance``."""
+        """Posterior of the shared factors of new rows: ``mean`` (rows, K), ``sd``, ``covariance``, ``to_frame()``."""
         return predictive.transform(self.guide, given)
 
     def predict(
@@ -97,7 +102,8 @@ class Fit:
     ) -> Prediction:
         """Predictive distribution of a view given any subset of views.
 
-        Returns ``mean`` and ``sd`` (rows, *event), and ``draws`` (n_draws, rows, *event) if asked for. For a
+        Returns ``mean`` and ``sd`` (rows, *event), ``draws`` (n_draws, rows, *event) if asked for, and
+        ``to_frame()`` with the rows' and columns' names. For a
         binary view the mean is a probability, the logistic integrated over all uncertainty; behind a decoder
         the moments are of the decoded image, by Monte Carlo.
         """

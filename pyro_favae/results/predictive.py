@@ -1,10 +1,10 @@
 """Predictive distributions of any view given any subset of views."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -12,27 +12,10 @@ from pyro_favae.data import Batch, Dataset, given_views
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.posterior import ViewPosterior
 from pyro_favae.inference.rows import Rows, ViewRows
+from pyro_favae.results.tables import Factors, Prediction
 
 CHUNK = 512  # rows at a time, so that memory does not grow with the number asked for
 DRAWS = 64  # for moments that have no formula
-
-
-@dataclass(frozen=True)
-class Factors:
-    """Posterior of the shared factors of some rows."""
-
-    mean: np.ndarray  # (rows, K)
-    sd: np.ndarray  # (rows, K), standard deviations
-    covariance: np.ndarray  # (rows, K, K)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Predictive distribution of a view, in the user's units; probabilities for a binary view."""
-
-    mean: np.ndarray  # (rows, *event)
-    sd: np.ndarray  # (rows, *event), standard deviations
-    draws: np.ndarray | None  # (draws, rows, *event)
 
 
 def inferred(guide: FAVAEGuide, dataset: Dataset) -> Iterator[Rows]:
@@ -51,21 +34,29 @@ def inferred_batches(guide: FAVAEGuide, dataset: Dataset) -> Iterator[tuple[Batc
 
 def rows_given(guide: FAVAEGuide, given: Mapping[str, Any] | None, n: int = 1) -> Iterator[Rows]:
     """q of the rows that are given; of n rows of which nothing is known when nothing is."""
+    return _known_rows(guide, given, n)[0]
+
+
+def _known_rows(
+    guide: FAVAEGuide, given: Mapping[str, Any] | None, n: int = 1
+) -> tuple[Iterator[Rows], pd.Index]:
+    """The same, and the rows' names."""
     if given is None:
-        yield guide.infer({}, n)
-    else:
-        yield from inferred(guide, given_views(guide.declaration, given))
+        return iter([guide.infer({}, n)]), pd.RangeIndex(n)
+    dataset = given_views(guide.declaration, given)
+    return inferred(guide, dataset), dataset.index
 
 
 @torch.no_grad()
 def transform(guide: FAVAEGuide, given: Mapping[str, Any]) -> Factors:
     """Posterior of the factors given any subset of views."""
     means, covariances = [], []
-    for rows in rows_given(guide, given):
+    chunks, index = _known_rows(guide, given)
+    for rows in chunks:
         means.append(rows.factors)
         covariances.append(rows.spread())
     mean, covariance = torch.cat(means).cpu().numpy(), torch.cat(covariances).cpu().numpy()
-    return Factors(mean, np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)), covariance)
+    return Factors(mean, np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)), covariance, index)
 
 
 def latent_moments(posterior: ViewPosterior, rows: Rows) -> tuple[Tensor, Tensor]:
@@ -147,14 +138,20 @@ def predict(
     guide: FAVAEGuide, name: str, given: Mapping[str, Any] | None, n_draws: int, seed: int | None
 ) -> Prediction:
     """Predictive mean and standard deviation of a view, and draws if asked for."""
-    return predict_rows(guide, name, rows_given(guide, given), n_draws, seed)
+    chunks, index = _known_rows(guide, given)
+    return predict_rows(guide, name, chunks, index, n_draws, seed)
 
 
 @torch.no_grad()
 def predict_rows(
-    guide: FAVAEGuide, name: str, chunks: Iterable[Rows], n_draws: int = 0, seed: int | None = None
+    guide: FAVAEGuide,
+    name: str,
+    chunks: Iterable[Rows],
+    index: pd.Index,
+    n_draws: int = 0,
+    seed: int | None = None,
 ) -> Prediction:
-    """The same for rows whose q is known."""
+    """The same for rows whose q and names are known."""
     generator = generator_for(guide, seed)
     means, deviations, draws = [], [], []
     for rows in chunks:
@@ -166,7 +163,8 @@ def predict_rows(
             drawn = guide.model.emission(name).draw(latents.flatten(0, 1), generator)
             draws.append(drawn.unflatten(0, latents.shape[:2]).cpu().numpy())
     drawn = np.concatenate(draws, 1) if draws else None
-    return Prediction(np.concatenate(means), np.concatenate(deviations), drawn)
+    columns = guide.declaration.views[name].column_names
+    return Prediction(np.concatenate(means), np.concatenate(deviations), drawn, index, columns)
 
 
 def _moments(
