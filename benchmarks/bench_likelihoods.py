@@ -42,12 +42,12 @@ Score = Callable[[float, int], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Table(DecoderView):
-    """A row of numbers behind networks of one hidden layer."""
+    """A row of numbers behind dense networks, the decoder's of one hidden layer."""
 
     dim: int
     likelihood: Likelihood
     latent_dim: int = 2
-    hidden: int = 64
+    encoder_layers: tuple[int, ...] = (64,)
     beta: float = 1.0
     weights: WeightPrior | None = None
     noise: Gamma | None = None
@@ -58,10 +58,10 @@ class Table(DecoderView):
 
     def encoder(self) -> nn.Module:
         shape = self.event_shape if self.likelihood.inputs == 1 else (self.likelihood.inputs, self.dim)
-        return Dense((self.hidden,)).encoder(shape, self.latent_dim)
+        return Dense(self.encoder_layers).encoder(shape, self.latent_dim)
 
     def decoder(self) -> nn.Module:
-        return Dense((self.hidden,)).decoder(self.event_shape, self.latent_dim, self.likelihood.outputs)
+        return Dense((64,)).decoder(self.event_shape, self.latent_dim, self.likelihood.outputs)
 
 
 # densities of rows
@@ -108,6 +108,7 @@ class Decoded:
     scales: tuple[float, float] | None = None  # the range of learnt scales or dispersions
     apart: float | None = None  # a mixture's two means, which otherwise know nothing of each other
     epochs: int = 15
+    encoder_layers: tuple[int, ...] = (64,)
     entries: int = ENTRIES
 
     def truth(self, seed: int) -> tuple[Callable[[Tensor], Tensor], LikelihoodModule]:
@@ -139,7 +140,7 @@ class Decoded:
         torch.manual_seed(seed)
         latents = torch.randn(rows + HELD_OUT, 2, dtype=torch.float64)
         data = module.distribution(decoder(latents)).sample().double()
-        view = Table(ENTRIES, self.fitted)
+        view = Table(ENTRIES, self.fitted, encoder_layers=self.encoder_layers)
         result = fv.fit(
             fv.FAVAE({"x": view}, n_factors=2),
             {"x": data[:rows]},
@@ -279,7 +280,11 @@ TASKS = {
     ),
     "laplace": Decoded(L.Laplace(1.0, learn=True, link="identity", per_feature=True), scales=(0.3, 1.0)),
     "mixture": Decoded(
-        L.GaussianMixture(1.0, learn=True, link="identity"), scales=(0.3, 0.6), apart=2.0, epochs=40
+        L.GaussianMixture(1.0, learn=True, link="identity"),
+        scales=(0.3, 0.6),
+        apart=2.0,
+        epochs=100,
+        encoder_layers=(256, 128),
     ),
     "mixture-crossing": Decoded(
         L.GaussianMixture(1.0, learn=True, link="identity"), scales=(0.3, 0.6), epochs=40
