@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib import pyplot, use
 
@@ -13,20 +14,22 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.filterwarnings("default::pyro_favae.diagnostics.SharingWarning")
-def test_the_example_runs(tmp_path, monkeypatch):
-    (example,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
-    )
+def test_the_examples_run(tmp_path, monkeypatch):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    whole, apart = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     digits = fv.datasets.load_digits()
     names = {
         "images": digits.images[:200],
         "table": fv.datasets.digit_attributes(digits.labels[:200]),
         "new_images": digits.images[200:203],
     }
-    assert "epochs=60" in example
+    names["data"] = {"digit": names["images"], "attributes": names["table"], "writer": np.arange(200) % 40}
+    names["new_data"] = {name: values[:50] for name, values in names["data"].items()}
     monkeypatch.chdir(tmp_path)
     use("Agg")
-    exec(example.replace("epochs=60", "epochs=2, progress=False"), names)
+    for example, epochs in ((whole, "epochs=60"), (apart, "epochs=50")):
+        assert epochs in example
+        exec(example.replace(epochs, "epochs=2, progress=False"), names)
     pyplot.close("all")
     assert (tmp_path / "digits.favae").is_file()
 

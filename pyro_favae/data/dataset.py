@@ -19,14 +19,10 @@ class Batch:
     """Rows on the device, in the types that learning works in; zeros where something is missing."""
 
     data: dict[str, Tensor]  # (rows, *event) by view
-    observed: dict[
-        str, Tensor
-    ]  # booleans by view, (rows, 1), or (rows, *event) where single entries are missing
+    observed: dict[str, Tensor]  # booleans by view, (rows, 1), or (rows, *event) where entries are missing
     n: int
     rows: slice | Tensor  # which rows of the data set these are
-    groups: Tensor | None = (
-        None  # (rows,) positions in the groups of the factors' prior; see :class:`Dataset`
-    )
+    groups: Tensor | None = None  # (rows,) positions among the groups; see :class:`Dataset`
 
 
 @dataclass(frozen=True)

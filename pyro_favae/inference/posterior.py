@@ -41,9 +41,7 @@ class ViewPosterior(nn.Module):
         self.noise = noise_posterior(model.noise_of(name), d)
         self.relevance = weight_prior_posterior(model.weights_of(name), d, model.n_factors)
         self.register_buffer("weights_mean", torch.zeros(d, size, dtype=torch.float64))
-        covariance = (
-            1e-3 * torch.eye(size, dtype=torch.float64).expand(len(self.noise.mean), size, size).clone()
-        )
+        covariance = 1e-3 * torch.eye(size, dtype=torch.float64).repeat(len(self.noise.mean), 1, 1)
         self.register_buffer("weights_covariance", covariance)
 
     @property

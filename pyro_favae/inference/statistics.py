@@ -53,9 +53,7 @@ class FactorStatistics:
     counts: Tensor  # (C,)    Σ q(component)
     component_g: Tensor  # (C, K)  Σ q(component) <g | component>
     component_entropy: Tensor  # ()  Σ entropy of q(component), nats
-    groups: Tensor | None = (
-        None  # (G, L, L)  Σ <g̃ g̃ᵀ> of the rows of each known group, where the prior has any
-    )
+    groups: Tensor | None = None  # (G, L, L)  Σ <g̃ g̃ᵀ> of each group's rows, where the prior has groups
 
     def rotated(self, change: Tensor) -> "FactorStatistics":
         """The same sums after g̃ → change @ g̃, (L, L), where change's last row is (0, 1)."""

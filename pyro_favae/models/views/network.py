@@ -22,9 +22,7 @@ class NetworkView(DecoderView, ABC):
     :class:`SpecError` naming the network, what it gives and what is expected, where they do not fit.
     """
 
-    axes: ClassVar[tuple[str, ...] | None] = (
-        None  # names of the shape's dimensions, where their number is fixed
-    )
+    axes: ClassVar[tuple[str, ...] | None] = None  # names of the shape's dimensions, if their number is fixed
 
     shape: tuple[int, ...]
     network: str
