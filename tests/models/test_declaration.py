@@ -59,6 +59,11 @@ DECLARATIONS = [
     StandardNormal(),
     likelihoods.Gaussian(0.3, learn=True),
     likelihoods.Bernoulli(),
+    likelihoods.Laplace(0.5, learn=True, link="identity", per_feature=True),
+    likelihoods.GaussianMixture(0.2, n_components=3),
+    likelihoods.Categorical(4),
+    likelihoods.Poisson(),
+    likelihoods.NegativeBinomial(2.0),
 ]
 
 

@@ -36,7 +36,7 @@ def fitted():
     data, whole = simulated()
     model = fv.FAVAE({"table": Tabular(9, 3, hidden=(32,)), "linear": Real(4)}, 4)
     learn = {name: values[:300] for name, values in data.items()}
-    return fv.fit(model, learn, epochs=40, **FIT), data, whole
+    return fv.fit(model, learn, epochs=40, **FIT | {"seed": 2}), data, whole
 
 
 def r_squared(predicted: np.ndarray, truth: np.ndarray) -> float:

@@ -76,8 +76,8 @@ def test_a_missing_image_is_what_its_attributes_lead_to_expect(digits):
     data = {"digit": images, "attributes": digits.attributes}
     filled = digits.fit.impute(data)["digit"]
     np.testing.assert_array_equal(filled[30:], images[30:])
-    predicted = digits.fit.predict("digit", {"attributes": digits.attributes[:30]}, n_draws=200, seed=0)
-    standard_error = predicted.draws.std(0) * np.sqrt(1 / 200 + 1 / 64)
+    predicted = digits.fit.predict("digit", {"attributes": digits.attributes[:30]}, n_draws=2000, seed=0)
+    standard_error = predicted.draws.std(0) * np.sqrt(1 / 2000 + 1 / 64)
     assert (np.abs(filled[:30] - predicted.draws.mean(0)) < 6 * standard_error + 1e-3).all()
     np.testing.assert_allclose(predicted.sd, predicted.draws.std(0), atol=0.15)
 
