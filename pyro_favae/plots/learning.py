@@ -8,13 +8,19 @@ from matplotlib.ticker import MaxNLocator
 from pyro_favae.plots.canvas import COLOURS, MARKERS, axes_for
 from pyro_favae.results import Fit
 
+#: shade and label of stages that are not learning everything together
+STAGES = {
+    "warm-up": ("0.97", "warm-up: networks as plain VAEs"),
+    "settle": ("0.9", "settling: closed forms only"),
+}
+
 
 def bound(fit: Fit, ax: Axes | None = None) -> Axes:
     """The bound and its terms against the pass, in nats relative to their last values.
 
     Weights, noise and components are drawn as one term; with a β other than 1, what learning climbs is drawn too.
-    The passes that settle the closed forms, after the networks have stopped, are shaded. The axis shows the later
-    half of the passes; what comes before may lie far outside.
+    Passes that warm new networks up, and those that settle the closed forms after the networks have stopped, are
+    shaded. The axis shows the later half of the passes; what comes before may lie far outside.
     """
     ax = axes_for(ax, 8, 4.5)
     history = fit.history
@@ -30,7 +36,7 @@ def bound(fit: Fit, ax: Axes | None = None) -> Axes:
         every = max(1, len(values) // 8)
         ax.plot(*_relative(values), label=name, linewidth=1.2, markersize=4, markevery=every, **style)
         shown.append(values)
-    _shade_settling(ax, history)
+    _shade_stages(ax, history)
     _limit(ax, shown)
     ax.axhline(0, color="0.7", linewidth=0.8, zorder=1)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -61,12 +67,11 @@ def _terms(history: pd.DataFrame) -> dict[str, pd.Series]:
     return {name: values for name, values in (terms | {label: rest}).items() if values.nunique() > 1}
 
 
-def _shade_settling(ax: Axes, history: pd.DataFrame) -> None:
-    settled = history.index[history["stage"] == "settle"]
-    if len(settled):
-        ax.axvspan(
-            settled[0] - 0.5, settled[-1] + 0.5, color="0.9", zorder=0, label="settling: closed forms only"
-        )
+def _shade_stages(ax: Axes, history: pd.DataFrame) -> None:
+    for stage, (shade, label) in STAGES.items():
+        passes = history.index[history["stage"] == stage]
+        if len(passes):
+            ax.axvspan(passes[0] - 0.5, passes[-1] + 0.5, color=shade, zorder=0, label=label)
 
 
 def _limit(ax: Axes, curves: list[pd.Series]) -> None:

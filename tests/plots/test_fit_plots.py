@@ -49,8 +49,10 @@ def test_bound_marks_what_is_tempered_and_what_is_settled(digits):
     names = legend(ax)
     assert "objective, tempered by β" in names
     assert "weights, noise, components" in names
-    (settled,) = ax.patches
+    warmed, settled = ax.patches
     stages = digits.fit.history["stage"]
+    assert warmed.get_x() == -0.5
+    assert warmed.get_width() == (stages == "warm-up").sum()
     assert settled.get_x() == stages[stages == "settle"].index[0] - 0.5
     assert settled.get_width() == (stages == "settle").sum()
 
