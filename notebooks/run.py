@@ -20,6 +20,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 FOLDER = Path(__file__).resolve().parent
 VARIABLE = "PYRO_FAVAE_DATA"
+NO_WIDGETS = "ignore:IProgress not found"  # said by tqdm, with a path of this machine in it
 
 
 def find(folder: Path) -> list[Path]:
@@ -45,7 +46,7 @@ def execute(path: Path, timeout: float, inplace: bool) -> None:
         client = NotebookClient(
             notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": scratch}}
         )
-        client.execute(env={**os.environ, VARIABLE: str(data_root())})
+        client.execute(env={**os.environ, VARIABLE: str(data_root()), "PYTHONWARNINGS": NO_WIDGETS})
     if inplace:
         nbformat.write(notebook, path)
 
