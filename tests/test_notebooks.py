@@ -17,8 +17,9 @@ def runner():
     return module
 
 
-def write(path: Path, *cells: str) -> Path:
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells]), path)
+def write(path: Path, *cells: str, **metadata) -> Path:
+    code = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=metadata), path)
     return path
 
 
@@ -58,3 +59,35 @@ def test_a_failing_notebook_is_named_and_the_others_still_run(runner, tmp_path, 
 
     assert runner.main(["--inplace", str(good)]) == 0
     assert "42000000000000" in good.read_text()
+
+
+READS_DATA = (
+    "import os, pathlib; print(pathlib.Path(os.environ['PYRO_FAVAE_DATA'], 'sub', 'table.csv').read_text())"
+)
+
+
+def test_a_notebook_whose_data_are_absent_is_skipped_saying_why(runner, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PYRO_FAVAE_DATA", str(tmp_path / "data"))
+    notebook = write(tmp_path / "wants.ipynb", READS_DATA, needs=["sub/table.csv"])
+    assert runner.main(["--inplace", str(notebook)]) == 0
+    output = capsys.readouterr().out
+    assert "skip   wants.ipynb" in output
+    assert f"PYRO_FAVAE_DATA={tmp_path / 'data'} has no sub/table.csv" in output
+    assert "0 of 1 notebooks ran, 1 skipped" in output
+
+
+def test_a_notebook_finds_its_data_wherever_it_runs(runner, tmp_path, monkeypatch):
+    (tmp_path / "data" / "sub").mkdir(parents=True)
+    (tmp_path / "data" / "sub" / "table.csv").write_text("forty-two")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYRO_FAVAE_DATA", "data")  # relative to where the runner was started
+    notebook = write(tmp_path / "wants.ipynb", READS_DATA, needs=["sub/table.csv"])
+    assert runner.main(["--inplace", str(notebook)]) == 0
+    assert "forty-two" in nbformat.read(notebook, as_version=4).cells[0].outputs[0].text
+
+
+def test_every_notebook_that_reads_the_folder_of_data_says_what_it_needs(runner):
+    for path in runner.find(runner.FOLDER):
+        notebook = nbformat.read(path, as_version=4)
+        reads = any("PYRO_FAVAE_DATA" in cell.source for cell in notebook.cells if cell.cell_type == "code")
+        assert bool(notebook.metadata.get("needs")) == reads, path.name
