@@ -1,11 +1,11 @@
-"""Every prior of weights, and of noise, under every kind of view that has a closed form."""
+"""Every prior of weights, and of noise, under every kind of view."""
 
 import numpy as np
 import pytest
 
 import pyro_favae as fv
 from pyro_favae.models.priors import Custom, FixedNoise, Gamma, NoisePrior, WeightPrior
-from pyro_favae.models.views import Bernoulli, Categorical, Frozen, Real, View
+from pyro_favae.models.views import VAE, Bernoulli, Categorical, Frozen, Image, Real, Sequence, Tabular, View
 from tests.inference.test_monotone import assert_no_fall, tables
 from tests.inference.test_priors import EXAMPLES, concrete
 
@@ -53,3 +53,37 @@ def test_weights(weights, kind, rng):
 @pytest.mark.parametrize("noise", NOISE, ids=name_of)
 def test_noise(noise, kind, rng):
     assert_fits(kind, rng, noise=noise)
+
+
+ENCODED = {
+    "Image": Image((1, 4, 4), 3, network="dense"),
+    "Tabular": Tabular(4, 3, hidden=(8,)),
+    "Sequence": Sequence(5, 2, 3, hidden=8),
+    "VAE": VAE((2, 3), 3, network="dense"),
+}
+
+
+def assert_learns(kind: str, rng: np.random.Generator, **priors) -> None:
+    """Behind an encoder: finite throughout, and no fall once the networks have stopped."""
+    view = type(ENCODED[kind])(**(vars(ENCODED[kind]) | priors))
+    data = {"view": rng.random((40, *view.event_shape)), "table": rng.normal(size=(40, 3))}
+    data["view"][:5] = np.nan
+    model = fv.FAVAE({"view": view, "table": Real(3)}, n_factors=3)
+    result = fv.fit(model, data, epochs=3, batch_size=16, seed=0, device="cpu", progress=False)
+    assert np.isfinite(result.history["elbo"]).all()
+    settled = result.history.query("stage == 'settle'")["elbo"].to_numpy()
+    for before, after in zip(settled, settled[1:], strict=False):
+        assert_no_fall(before, after, "settling")
+    assert np.isfinite(result.predict("view", {"table": data["table"]}).mean).all()
+
+
+@pytest.mark.parametrize("kind", ENCODED)
+@pytest.mark.parametrize("weights", WEIGHTS, ids=name_of)
+def test_weights_of_encoder_views(weights, kind, rng):
+    assert_learns(kind, rng, weights=weights)
+
+
+@pytest.mark.parametrize("kind", ENCODED)
+@pytest.mark.parametrize("noise", [Gamma(), Gamma(per_feature=True), FixedNoise(2.0)], ids=name_of)
+def test_noise_of_encoder_views(noise, kind, rng):
+    assert_learns(kind, rng, noise=noise)
