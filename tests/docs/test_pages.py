@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pyro_favae.models import networks
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 NEEDS = re.compile(r"# needs: (.*)\n")
 PAGES = [page for page in sorted(DOCS.glob("*.md")) if "```python" in page.read_text(encoding="utf-8")]
@@ -16,6 +18,7 @@ PAGES = [page for page in sorted(DOCS.glob("*.md")) if "```python" in page.read_
 @pytest.mark.parametrize("optional", [False, True], ids=["core", "with optional packages"])
 def test_a_page_runs(page, optional, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(networks, "NETWORKS", dict(networks.NETWORKS))  # a page may register its own
     names, snippets = {}, re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     if optional and not any(map(NEEDS.match, snippets)):
         pytest.skip("the page needs no optional package")
