@@ -59,7 +59,7 @@ class Dataset:
     views: Mapping[str, ViewData]
     index: pd.Index
     groups: Tensor | None = (
-        None  # (N,) positions in the groups of the factors' prior, their number if not known
+        None  # (N,) positions among the groups of the factors' prior, their number if unknown
     )
 
     def __len__(self) -> int:

@@ -8,12 +8,13 @@ import torch
 
 from pyro_favae.data import prepare
 from pyro_favae.errors import SpecError, SpecWarning
-from pyro_favae.fitting.learning import copy_views, drawn_seed, encoder_views, learn, trained_views
+from pyro_favae.fitting.learning import copy_views, encoder_views, learn, trained_views
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.history import Callback
 from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.results.fit import Fit
+from pyro_favae.results.predictive import drawn_seed
 from pyro_favae.results.pretrained import Pretrained
 
 
@@ -60,8 +61,7 @@ def fit(
     pretrained = dict(pretrained or {})
     _require_pretrained(model, pretrained)
     names = [name for name in encoder_views(model) if name not in pretrained]
-    trained = frozenset() if schedule == "closed-form" else trained_views(model, train, names)
-    scope = Scope.afresh(model.views, trained, known=pretrained)
+    scope = Scope.afresh(model.views, trained_views(model, train, names), known=pretrained)
     settings = Settings(
         epochs=epochs,
         tolerance=tolerance,

@@ -66,11 +66,6 @@ def trained_views(model: FAVAE, train: Collection[str] | None, default: Collecti
     return frozenset(train)
 
 
-def drawn_seed(seed: int | None) -> int:
-    """A seed as given, or drawn from torch's own generator."""
-    return int(torch.randint(2**31 - 1, ())) if seed is None else seed
-
-
 def device_for(device: str | torch.device) -> torch.device:
     """Return the device meant, ``"auto"`` being a CUDA GPU where there is one; raises :class:`SpecError`."""
     if device == "auto":

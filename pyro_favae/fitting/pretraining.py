@@ -7,11 +7,12 @@ import torch
 
 from pyro_favae.data import prepare
 from pyro_favae.errors import SpecError
-from pyro_favae.fitting.learning import device_for, drawn_seed
+from pyro_favae.fitting.learning import device_for
 from pyro_favae.inference.alone import PlainTraining
 from pyro_favae.inference.history import Callback
 from pyro_favae.inference.settings import Settings
 from pyro_favae.models.views import DecoderView
+from pyro_favae.results.predictive import drawn_seed
 from pyro_favae.results.pretrained import NAME, Pretrained, one_view_guide
 
 

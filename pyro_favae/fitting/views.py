@@ -9,11 +9,12 @@ import torch
 
 from pyro_favae.data import known_views, prepare
 from pyro_favae.errors import SpecError
-from pyro_favae.fitting.learning import copy_views, drawn_seed, encoder_views, learn, pyro_pair
+from pyro_favae.fitting.learning import copy_views, encoder_views, learn, pyro_pair
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.models.views import View
 from pyro_favae.results.fit import Fit
+from pyro_favae.results.predictive import drawn_seed
 from pyro_favae.results.pretrained import Pretrained
 
 

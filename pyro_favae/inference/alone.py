@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import reduce
 
 import pandas as pd
 import pyro.distributions as dist
@@ -24,7 +25,6 @@ class PlainTraining:
 
     def __init__(self, guide: FAVAEGuide, name: str, dataset: Dataset, batch_size: int, seed: int) -> None:
         self.guide, self.name, self.dataset, self.batch_size = guide, name, dataset, batch_size
-        self.device = guide.device
         self.generator = torch.Generator().manual_seed(seed)
         self.records: list[dict] = []
 
@@ -60,7 +60,7 @@ class PlainTraining:
         self.guide.train()
         likelihood = divergence = 0.0
         snapshot = self.guide.snapshot()
-        for batch in self.dataset.shuffled(self.batch_size, self.device, self.generator):
+        for batch in self.dataset.shuffled(self.batch_size, self.guide.device, self.generator):
             interrupt.check()
             views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
             rows = views[self.name]
@@ -81,13 +81,12 @@ class PlainTraining:
     def keep_scale(self) -> None:
         """Pin the latents to the scale that the encoder, trained elsewhere, gives them now."""
         self.guide.eval()
-        snapshot, total, within = self.guide.snapshot(), None, 0.0
-        for batch in self.dataset.in_order(self.batch_size, self.device):
+        snapshot, parts, within = self.guide.snapshot(), [], 0.0
+        for batch in self.dataset.in_order(self.batch_size, self.guide.device):
             rows = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)[self.name]
-            mean, variance = (part.to(torch.float64) for part in rows.encoded)
-            part = moments_of(mean, torch.ones_like(mean[:, :1], dtype=torch.bool))
-            total = part if total is None else merged(total, part)
-            within = within + variance.sum(0)
+            parts.append(moments_of(rows.mean, rows.mask > 0))
+            within = within + rows.latent_variance.sum(0)
+        total = reduce(merged, parts)
         self.guide.inference(self.name).standardise.keep(total.mean, total.variance + within / total.count)
 
 

@@ -22,7 +22,6 @@ class Passes:
 
     def __init__(self, guide: FAVAEGuide, dataset: Dataset, batch_size: int) -> None:
         self.guide, self.dataset, self.batch_size = guide, dataset, batch_size
-        self.device = guide.device
         self.interrupt = DeferredInterrupt()
         self.encodings: dict[str, Encodings] = {}
 
@@ -54,7 +53,7 @@ class Passes:
     def shuffled(self, generator: torch.Generator) -> Iterator[Batch]:
         """Minibatches in random order, every row once."""
         names = self._read
-        for batch in self.dataset.shuffled(self.batch_size, self.device, generator, names):
+        for batch in self.dataset.shuffled(self.batch_size, self.guide.device, generator, names):
             self.interrupt.check()
             yield batch
 
@@ -78,7 +77,7 @@ class Passes:
             del self.encodings[name]
 
     def _in_order(self) -> Iterator[Batch]:
-        for batch in self.dataset.in_order(self.chunk, self.device, self._read):
+        for batch in self.dataset.in_order(self.chunk, self.guide.device, self._read):
             self.interrupt.check()
             yield batch
 

@@ -110,8 +110,12 @@ def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
 
 def generator_for(guide: FAVAEGuide, seed: int | None) -> torch.Generator:
     """A generator on the guide's device; seeded from torch's own when seed is None."""
-    seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed
-    return torch.Generator(device=guide.device).manual_seed(seed)
+    return torch.Generator(device=guide.device).manual_seed(drawn_seed(seed))
+
+
+def drawn_seed(seed: int | None) -> int:
+    """A seed as given, or drawn from torch's own generator."""
+    return int(torch.randint(2**31 - 1, ())) if seed is None else seed
 
 
 @torch.no_grad()

@@ -46,6 +46,18 @@ def test_rows_that_lack_the_view_are_left_out(digits):
     assert np.isfinite(mean[1::3]).all()
 
 
+def test_batches_in_which_no_row_has_the_view(digits, monkeypatch):
+    """While networks are trained, while they are read off, and while they are left as they are."""
+    monkeypatch.setattr("pyro_favae.inference.passes.CHUNK_ROWS", 10)
+    images = digits.images[:60].copy()
+    images[:20] = np.nan
+    data, options = {"digit": images, "label": digits.labels[:60]}, {"seed": 0, "progress": False}
+    pretrained = fv.pretrain(digits.view, images, epochs=0, batch_size=10, **options)
+    for extra in ({"pretrained": {"digit": pretrained}}, {"epochs": 2}):
+        fit = fv.fit(digits.model, data, batch_size=10, **options, **extra)
+        assert np.isfinite(fit.history["elbo"]).all()
+
+
 def test_conditioning_leaves_the_networks_as_they_are(digits, pretrained, conditioned):
     assert same_state(conditioned.model.emission("digit"), pretrained.guide.model.emission(NAME))
     assert same_state(conditioned.guide.inference("digit"), pretrained.guide.inference(NAME))

@@ -101,8 +101,8 @@ class EncoderInference(ViewInference):
     def log_likelihood(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> Tensor:
         """log p(x_n | z_n) at one draw of q(z_n) for each row that has the view, (observed rows,), in nats."""
         mean, variance = rows.encoded
-        if not len(mean):
-            return
+        if not len(mean):  # not every network takes no rows
+            return torch.zeros(0, dtype=torch.float64, device=mean.device)
         latents = mean + variance.sqrt() * torch.randn_like(variance)
         density = emission.log_prob(latents, data[rows.mask[:, 0] > 0]).to(torch.float64)
         return (density if rows.entries is None else density * rows.entries).flatten(1).sum(1)
