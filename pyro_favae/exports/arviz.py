@@ -1,4 +1,4 @@
-"""A fit for other libraries: ArviZ."""
+"""A fit as ArviZ's groups of draws."""
 
 from importlib.metadata import version
 from typing import Any
