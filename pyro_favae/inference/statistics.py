@@ -3,7 +3,7 @@
 They add over rows, so one update serves a full batch, a stream, several processes and decayed sums.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -83,6 +83,20 @@ class Statistics:
     def scaled(self, factor: float) -> "Statistics":
         """Every sum multiplied: a decayed sum, or a sample blown up to the size of the data set."""
         return _combine(self, self, lambda value, _: factor * value)
+
+    def state_dict(self) -> dict:
+        """The sums as nested dictionaries."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: dict, device: torch.device) -> "Statistics":
+        """The statistics of which :meth:`state_dict` was taken, on a device."""
+
+        def on_device(sums: dict) -> dict:
+            return {name: None if value is None else value.to(device) for name, value in sums.items()}
+
+        views = tuple(ViewStatistics(**on_device(sums)) for sums in state["views"])
+        return cls(views, FactorStatistics(**on_device(state["factors"])))
 
     def rotated(self, change: Tensor) -> "Statistics":
         """The same sums after g̃ → change @ g̃, (L, L)."""
