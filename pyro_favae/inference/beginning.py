@@ -71,7 +71,9 @@ class Beginning:
     def _sweep(self, names: Sequence[str] | None) -> None:
         """Sweeps of the named views alone, with stand-ins where inference is slow."""
         for _ in range(START_SWEEPS):
-            self.posterior.update(self.passes.statistics(start=True), names)
+            statistics = self.passes.statistics(start=True)
+            statistics.require_finite(self.guide.names, "in a sweep before learning")
+            self.posterior.update(statistics, names)
 
     def _swept_bound(self) -> float:
         return self.sweeps.updates.bound(self.sweeps.plain())

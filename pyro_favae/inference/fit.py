@@ -189,9 +189,8 @@ class Run:
         """Minibatches, then encodings of the views whose networks have stopped."""
         ended_by = "epochs"
         while self.done < self.plan.train and ended_by == "epochs":
-            statistics = self.updates.update_and_rotate(self._minibatch_pass(learn=True))
-            self.minibatches.running = statistics
-            ended_by = self._judged(statistics, "train", PATIENCE)
+            self._minibatch_pass(learn=True)
+            ended_by = self._judged(self.minibatches.settle(), "train", PATIENCE)
         self.ended_by = ended_by
         self.passes.encode(self.trained)
         self._enter("settle")

@@ -15,13 +15,17 @@ class GlobalUpdates:
         """learnt: names of views, None for everything."""
         self.posterior, self.learnt = posterior, learnt
 
-    def update(self, statistics: Statistics) -> None:
-        """One round of closed forms."""
+    def update(self, statistics: Statistics, moment: str) -> None:
+        """One round of closed forms; moment: words for errors, such as ``"in sweep 3"``.
+
+        Raises :class:`NumericalError`, with the posterior as it was, for statistics that are not finite.
+        """
+        statistics.require_finite(self.posterior.names, moment)
         self.posterior.update(statistics, self.learnt)
 
-    def update_and_rotate(self, statistics: Statistics) -> Statistics:
+    def update_and_rotate(self, statistics: Statistics, moment: str) -> Statistics:
         """The same and a rotation; returns the statistics in what are now the factors' coordinates."""
-        self.update(statistics)
+        self.update(statistics, moment)
         return statistics if self.learnt is not None else rotate(self.posterior, statistics).statistics
 
     def bound(self, statistics: Statistics) -> float:

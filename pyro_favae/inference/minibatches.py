@@ -92,6 +92,15 @@ class MinibatchPasses:
 
     def _update(self) -> None:
         if self.step is None and self.position % ROTATION_STEPS == 0:
-            self.running = self.updates.update_and_rotate(self.running)
+            self.settle()
         else:
-            self.updates.update(self.running)
+            self.updates.update(self.running, self._moment)
+
+    def settle(self) -> Statistics:
+        """Update and rotate by what was seen so far; returns it in what are now the factors' coordinates."""
+        self.running = self.updates.update_and_rotate(self.running, self._moment)
+        return self.running
+
+    @property
+    def _moment(self) -> str:
+        return f"after minibatch {self.seen}"

@@ -26,7 +26,7 @@ class Sweeps:
         except KeyboardInterrupt:
             set_random_state(draws, self.passes.guide.device)
             raise
-        return self.updates.update_and_rotate(statistics)
+        return self.updates.update_and_rotate(statistics, "in a sweep")
 
     def extrapolated(self, bound: float | None) -> Statistics:
         """One from extrapolated noise, or from what the noise was where that would lower the bound reached before."""
