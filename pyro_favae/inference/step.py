@@ -80,6 +80,15 @@ class NetworkStep:
         self.optimiser.step()
         self.schedule.step()
 
+    def state_dict(self) -> dict:
+        """What the next step depends on besides the networks."""
+        return {"optimiser": self.optimiser.state_dict(), "schedule": self.schedule.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a state."""
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+
     def loss(self, name: str, data: Tensor, view: EncodedRows, prior_of: LatentPrior) -> Tensor:
         """Minus the view's part of the bound for a row, in nats."""
         mean, variance = view.encoded
