@@ -127,6 +127,11 @@ class View(Declaration, ABC):
         """Names by which a table's columns are found in a data frame."""
         return self.feature_names
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the model draws the view's data; those of some views say what q(z) is instead."""
+        return True
+
     @abstractmethod
     def emission(self) -> Emission:
         """Return a fresh, untrained generative half."""
