@@ -1,10 +1,10 @@
 """Reading a fit: functions over a fit and data."""
 
+from pyro_favae.diagnostics.influence import factor_influence, influence, view_influence
 from pyro_favae.diagnostics.information import (
     MutualInformation,
-    factor_influence,
-    influence,
     mutual_information,
+    streamed_mutual_information,
 )
 from pyro_favae.diagnostics.leave_one_out import leave_one_view_out
 from pyro_favae.diagnostics.reliability import Calibration, calibration, expected_calibration_error
@@ -22,6 +22,8 @@ __all__ = [
     "leave_one_view_out",
     "mutual_information",
     "sharing",
+    "streamed_mutual_information",
     "total_variance_explained",
     "variance_explained",
+    "view_influence",
 ]
