@@ -51,5 +51,5 @@ def influence(
         )
         other.yaxis.set_major_locator(MaxNLocator(4))
         handles, names = [*handles, *drawn], [*names, "variance"]
-    ax.legend(handles, names, loc="upper right", bbox_to_anchor=(1, 0.9), framealpha=0.9)
+    ax.legend(handles, names, loc="center right", framealpha=0.9)
     return ax

@@ -58,6 +58,7 @@ def influence_celeba(root: Path, out: Path, *, size: str, seed: int, progress: b
         seed=seed,
         progress=progress,
     )
+    vae.save(out / "vae.favae")
     study = ImageStudy.of(vae, faces[np.sort(test)].astype(np.float32) / 255)
     sections = [
         "# Influential factors of CelebA",

@@ -57,7 +57,9 @@ def influence_eeg(root: Path, out: Path, *, size: str, seed: int, progress: bool
     """Learn from DEAP's preprocessed files in ``root/deap``, or else from the recordings in ``root/eeg``."""
     sections, figures, numbers = ["# Influential factors of electroencephalograms"], {}, {}
     for name, frames in _sources(root, seed):
-        found = _examine(name, frames, SCHEDULES[size], seed, progress)
+        vae = _learn(frames, SCHEDULES[size], seed, progress)
+        vae.save(out / f"{name}.favae")
+        found = _examine(name, frames, vae, SCHEDULES[size], seed)
         sections += [f"# {name}", *found.sections]
         figures |= {f"{name}-{what}": figure for what, figure in found.figures.items()}
         numbers[name] = found.numbers
@@ -88,17 +90,20 @@ class Found:
     numbers: dict
 
 
-def _examine(name: str, frames: EegFrames, schedule: Schedule, seed: int, progress: bool) -> Found:
-    pictures = frames.pictures()
-    vae = fv.pretrain(
+def _learn(frames: EegFrames, schedule: Schedule, seed: int, progress: bool) -> fv.Pretrained:
+    return fv.pretrain(
         VIEW,
-        pictures[frames.learn],
+        frames.pictures()[frames.learn],
         epochs=schedule.epochs,
         batch_size=schedule.batch_size,
         learning_rate=schedule.learning_rate,
         seed=seed,
         progress=progress,
     )
+
+
+def _examine(name: str, frames: EegFrames, vae: fv.Pretrained, schedule: Schedule, seed: int) -> Found:
+    pictures = frames.pictures()
     test = pictures[frames.test]
     discovery = discover(vae, test)
     generation = generation_by_share(vae, test, discovery)

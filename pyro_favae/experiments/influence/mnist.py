@@ -59,6 +59,7 @@ def influence_mnist(root: Path, out: Path, *, size: str, seed: int, progress: bo
         seed=seed,
         progress=progress,
     )
+    vae.save(out / "vae.favae")
     study = ImageStudy.of(vae, others)
     labelled = slice(schedule.labelled)
     classification = classification_by_share(
