@@ -9,6 +9,7 @@ from pyro_favae.datasets.eeg import topographic_maps
 from pyro_favae.plots.canvas import axes_for
 
 SIZE = 64  # pixels a side, of what is interpolated here
+EARS = np.pi / 2  # radians of arc from the vertex
 
 
 def topography(
@@ -17,13 +18,15 @@ def topography(
     *,
     title: str | None = None,
     limit: float | None = None,
+    bar: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """A map of the head, nose up, with its electrodes; diverging about 0.
 
     values: (electrodes,), interpolated, or a picture (size, size) as :func:`datasets.eeg.topographic_maps` makes
     them, NaN outside the electrodes. positions: (electrodes, 2), of :func:`datasets.eeg.azimuthal_equidistant`.
-    limit: the value of the strongest colours, the largest when left out.
+    limit: the value of the strongest colours, the largest when left out. bar: draw the scale of colours. The outline
+    is the head at the height of the ears.
     """
     positions = np.asarray(positions, float)
     picture = np.asarray(values, float)
@@ -46,17 +49,19 @@ def topography(
         along = np.abs(positions).max() * np.linspace(-1, 1, len(picture))
         ax.contour(along, along[::-1], picture, levels=levels, colors="0.3", linewidths=0.5)
     ax.plot(*positions.T, ".", color="black", markersize=3)
-    _draw_head(ax, np.hypot(*positions.T).max())
+    _draw_head(ax, edge)
     ax.set_axis_off()
     if title:
         ax.set_title(title)
-    ax.figure.colorbar(drawn, ax=ax, shrink=0.75)
+    if bar:
+        ax.figure.colorbar(drawn, ax=ax, shrink=0.75)
     return ax
 
 
-def _draw_head(ax: Axes, radius: float) -> None:
-    """An outline with a nose."""
-    ax.add_patch(Circle((0, 0), 1.03 * radius, fill=False, linewidth=1.2))
-    nose = radius * np.array([[-0.12, 1.03], [0, 1.17], [0.12, 1.03]])
+def _draw_head(ax: Axes, edge: float) -> None:
+    """An outline with a nose, and room for a picture that reaches to ±edge."""
+    ax.add_patch(Circle((0, 0), EARS, fill=False, linewidth=1.2))
+    nose = EARS * np.array([[-0.12, 0.993], [0, 1.14], [0.12, 0.993]])
     ax.plot(*nose.T, color="black", linewidth=1.2)
-    ax.set(xlim=(-1.15 * radius, 1.15 * radius), ylim=(-1.15 * radius, 1.22 * radius))
+    reach = max(edge, 1.03 * EARS)
+    ax.set(xlim=(-reach, reach), ylim=(-reach, max(reach, 1.17 * EARS)))

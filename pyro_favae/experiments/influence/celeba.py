@@ -21,7 +21,7 @@ VIEW = fv.views.Image(
     latent_dim=128,
     network="influence-celeba",
     likelihood=fv.likelihoods.GaussianMixture(0.15, learn=True),
-    beta=8.0,
+    beta=100.0,
 )
 
 

@@ -25,7 +25,7 @@ VIEW = fv.views.VAE(
     (len(eeg.BANDS), SIZE, SIZE),
     latent_dim=128,
     network="influence-eeg",
-    likelihood=fv.likelihoods.Gaussian(0.5, link="identity"),
+    likelihood=fv.likelihoods.Gaussian(0.25, link="identity"),
     beta=6.0,
 )
 #: file → its labels
@@ -48,7 +48,7 @@ class Schedule:
 
 
 SCHEDULES = {
-    "small": Schedule(epochs=60, learning_rate=1e-3, batch_size=64, classifier_epochs=30),
+    "small": Schedule(epochs=100, learning_rate=1e-3, batch_size=32, classifier_epochs=30),
     "paper": Schedule(epochs=300, learning_rate=1e-3, batch_size=256, classifier_epochs=60),
 }
 
@@ -173,6 +173,11 @@ def factor_maps(vae: fv.Pretrained, discovery: Discovery, positions: np.ndarray)
         for column, band in enumerate(eeg.BANDS):
             title = f"{factor}: {nats[factor]:.2f} nats, {band}" if column == 0 else band
             fv.plots.topography(
-                difference[row, column], positions, title=title, limit=limit, ax=grid[row, column]
+                difference[row, column],
+                positions,
+                title=title,
+                limit=limit,
+                bar=column == len(eeg.BANDS) - 1,
+                ax=grid[row, column],
             )
     return figure
