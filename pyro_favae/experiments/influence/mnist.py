@@ -23,7 +23,7 @@ VIEW = fv.views.Image(
     (1, 28, 28),
     latent_dim=128,
     network="influence-mnist",
-    likelihood=fv.likelihoods.Gaussian(0.25),
+    likelihood=fv.likelihoods.Gaussian(0.3),
     beta=2.0,
 )
 
@@ -40,7 +40,7 @@ class Schedule:
 
 
 SCHEDULES = {
-    "small": Schedule(epochs=12, learning_rate=2e-3),
+    "small": Schedule(epochs=14, learning_rate=2e-3),
     "paper": Schedule(epochs=200, learning_rate=1e-3, labelled=60_000, classifier_epochs=20),
 }
 
