@@ -85,14 +85,19 @@ class EncoderInference(ViewInference):
     def rows(
         self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: DecoderEmission
     ) -> "EncodedRows":
-        present = observed.flatten(1).any(1)
-        entries = entries_of(observed)
+        present, entries = observed.flatten(1).any(1), entries_of(observed)
         entries = None if entries is None else entries[present]
-        if present.any():
-            moments = self.encode(data[present], emission, entries)
-        else:  # not every network takes no rows
-            moments = torch.zeros(2, 0, len(self.standardise.mean)).to(data)
+        moments = self.encode_present(data, observed, emission)
         return EncodedRows(view, present[:, None], *moments, entries)
+
+    def encode_present(
+        self, data: Tensor, observed: Tensor, emission: DecoderEmission
+    ) -> tuple[Tensor, Tensor]:
+        """The same of the rows that have the view: (observed rows, D) each."""
+        present, entries = observed.flatten(1).any(1), entries_of(observed)
+        if not present.any():  # not every network takes no rows
+            return tuple(torch.zeros(2, 0, len(self.standardise.mean)).to(data))
+        return self.encode(data[present], emission, None if entries is None else entries[present])
 
     def evaluate(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> None:
         """One draw of the latents for each row."""
