@@ -119,8 +119,8 @@ class EncoderInference(ViewInference):
 class EncodedRows(GaussianRows):
     """Rows whose q(z) comes from an encoder.
 
-    ``encoded`` keeps the moments of the rows that have the view, with gradients, and ``entries`` what is observed of
-    them, None for all.
+    ``encoded`` keeps the moments of the rows that have the view, with gradients, ``entries`` what is observed of
+    them, None for all, and ``draws`` the latents that a gradient step drew, None before it.
     """
 
     def __init__(
@@ -133,6 +133,7 @@ class EncodedRows(GaussianRows):
     ) -> None:
         self.encoded = (mean, variance)
         self.entries = entries
+        self.draws: Tensor | None = None
         everywhere = mean.new_zeros(2, len(observed), mean.shape[1], dtype=torch.float64)
         everywhere[0, observed[:, 0]] = mean.detach().to(torch.float64)
         everywhere[1, observed[:, 0]] = variance.detach().to(torch.float64)
