@@ -9,7 +9,7 @@ from torch import Tensor
 from pyro_favae.diagnostics.row_sample import RowSample
 from pyro_favae.errors import DataError, NumericalError
 
-SAMPLE_NUMBERS = 2**22  # of the rows kept for standard errors: 16,384 rows of 128 means and variances
+SAMPLE_NUMBERS = 2**20  # of the rows kept for standard errors: 4,096 rows of 128 means and variances
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class GaussianSums:
     """Sums over rows q(z_n) = N(mean_n, spread_n); spread: variances (n, D), or covariances (n, D, D).
 
     Nothing of size N is held. what: names the rows in errors. sample: how many rows are kept for standard errors,
-    as many as 32 MiB hold when None.
+    as many as 8 MiB hold when None.
     """
 
     def __init__(self, what: str = "encoder moments", sample: int | None = None) -> None:
@@ -86,8 +86,9 @@ class GaussianSums:
         self._deviation += deviation.sum(0)
         self._outer += deviation.mT @ deviation
         self._within += spread.sum(0)
-        self._logs += variances_of(spread).log().sum(0)
-        self._log_determinant += log_determinants(spread).sum()
+        logs = variances_of(spread).log().sum(0)
+        self._logs += logs
+        self._log_determinant += logs.sum() if spread.dim() == 2 else log_determinants(spread).sum()
         self._sample.add(torch.cat([mean, spread.flatten(1)], 1))
 
     def _begin(self, mean: Tensor, spread: Tensor) -> None:
@@ -160,6 +161,11 @@ class GaussianSums:
                 "same dimensions in every batch"
             )
         variance = variances_of(spread)
+        if len(mean) and not (torch.isfinite(mean.sum() + variance.sum()) and variance.min() > 0):
+            self._explain(mean, variance)
+
+    def _explain(self, mean: Tensor, variance: Tensor) -> None:
+        """Raise :class:`DataError` that says what is wrong with moments, if anything is."""
         bad = ~(torch.isfinite(mean) & torch.isfinite(variance))
         if bad.any():
             raise DataError(

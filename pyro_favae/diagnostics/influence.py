@@ -86,9 +86,10 @@ def view_influence(
 
 def _encoded_sums(guide: FAVAEGuide, name: str, dataset: Dataset) -> GaussianSums:
     """Sums over the encodings of the rows that have a view."""
-    sums, snapshot = GaussianSums(f"view {name!r}, its encoder's moments"), guide.snapshot()
+    sums = GaussianSums(f"view {name!r}, its encoder's moments")
+    inference, emission = guide.inference(name), guide.model.emission(name)
     for batch in dataset.in_order(CHUNK, guide.device, [name]):
-        sums.add(*guide.view_rows(batch.data, batch.observed, snapshot=snapshot)[name].encoded)
+        sums.add(*inference.encode_present(batch.data[name], batch.observed[name], emission))
     return sums
 
 

@@ -55,6 +55,7 @@ def pretrain(
         guide.model.to(place)
         guide.to(place)
         dataset = prepare(guide.declaration, {NAME: data})
+        guide.model.n_rows = len(dataset)
         training = PlainTraining(guide, NAME, dataset, batch_size, settings.seed)
         training.read_units()
         if epochs:
