@@ -57,9 +57,10 @@ def influence_eeg(root: Path, out: Path, *, size: str, seed: int, progress: bool
     """Learn from DEAP's preprocessed files in ``root/deap``, or else from the recordings in ``root/eeg``."""
     sections, figures, numbers = ["# Influential factors of electroencephalograms"], {}, {}
     for name, frames in _sources(root, seed):
-        vae = _learn(frames, SCHEDULES[size], seed, progress)
+        pictures = frames.pictures()
+        vae = _learn(pictures[frames.learn], SCHEDULES[size], seed, progress)
         vae.save(out / f"{name}.favae")
-        found = _examine(name, frames, vae, SCHEDULES[size], seed)
+        found = _examine(name, frames, pictures, vae, SCHEDULES[size], seed)
         sections += [f"# {name}", *found.sections]
         figures |= {f"{name}-{what}": figure for what, figure in found.figures.items()}
         numbers[name] = found.numbers
@@ -90,10 +91,10 @@ class Found:
     numbers: dict
 
 
-def _learn(frames: EegFrames, schedule: Schedule, seed: int, progress: bool) -> fv.Pretrained:
+def _learn(pictures: np.ndarray, schedule: Schedule, seed: int, progress: bool) -> fv.Pretrained:
     return fv.pretrain(
         VIEW,
-        frames.pictures()[frames.learn],
+        pictures,
         epochs=schedule.epochs,
         batch_size=schedule.batch_size,
         learning_rate=schedule.learning_rate,
@@ -102,8 +103,9 @@ def _learn(frames: EegFrames, schedule: Schedule, seed: int, progress: bool) -> 
     )
 
 
-def _examine(name: str, frames: EegFrames, vae: fv.Pretrained, schedule: Schedule, seed: int) -> Found:
-    pictures = frames.pictures()
+def _examine(
+    name: str, frames: EegFrames, pictures: np.ndarray, vae: fv.Pretrained, schedule: Schedule, seed: int
+) -> Found:
     test = pictures[frames.test]
     discovery = discover(vae, test)
     generation = generation_by_share(vae, test, discovery)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from pyro_favae.cli import main
 from pyro_favae.experiments.influence import celeba, eeg, mnist
@@ -65,6 +66,19 @@ def test_eeg_of_recordings(tmp_path, monkeypatch, capsys, rng):
     assert "β = 6" in table
     assert "nothing of the paper's Table 3" in table
     assert list(numbers) == ["eeg_eye_state_14ch_128hz"]
+
+
+def test_eeg_of_deap(tmp_path, monkeypatch, capsys, rng):
+    (tmp_path / "deap").mkdir()
+    ratings = np.tile([[7.0, 7, 5, 5], [2, 2, 5, 5]], (5, 1))
+    savemat(tmp_path / "deap" / "s01.mat", {"data": rng.normal(size=(10, 40, 8064)), "labels": ratings})
+    hasten(eeg, monkeypatch, classifier_epochs=1)
+    table, numbers, _ = reproduce("influence-eeg", tmp_path, tmp_path / "out", capsys)
+    assert "504 frames" in table
+    assert "on 1 sequences of 63 frames" in table
+    assert "53.8 | 0.53 |" in table  # the paper's
+    assert "say nothing" not in table
+    assert list(numbers) == ["DEAP"]
 
 
 def test_eeg_that_is_not_there(tmp_path, capsys):
