@@ -9,7 +9,7 @@ from torch import Tensor
 from pyro_favae.diagnostics.row_sample import RowSample
 from pyro_favae.errors import DataError, NumericalError
 
-SAMPLE_NUMBERS = 2**20  # of the rows kept for standard errors: 4,096 rows of 128 means and variances
+SAMPLE_NUMBERS = 2**19  # of the rows kept for standard errors: 2,048 rows of 128 means and variances
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class GaussianMarginal:
 class GaussianSums:
     """Sums over rows q(z_n) = N(mean_n, spread_n); spread: variances (n, D), or covariances (n, D, D).
 
-    Nothing of size N is held. what: names the rows in errors. sample: how many rows are kept for standard errors,
-    as many as 8 MiB hold when None.
+    Nothing of size N is held; sums over a batch are taken in its own type, and added up in float64. what: names the
+    rows in errors. sample: how many rows are kept for standard errors, as many as 2¹⁹ numbers when None.
     """
 
     def __init__(self, what: str = "encoder moments", sample: int | None = None) -> None:
@@ -75,13 +75,13 @@ class GaussianSums:
 
     def add(self, mean: Tensor, spread: Tensor) -> None:
         """Add rows; raises :class:`DataError` for what are no moments of Gaussians."""
-        mean, spread = mean.detach().to(torch.float64), spread.detach().to(torch.float64)
+        mean, spread = mean.detach(), spread.detach()
         self._check(mean, spread)
         if not len(mean):
             return
         if self._shape is None:
             self._begin(mean, spread)
-        deviation = mean - self._shift
+        deviation = mean - self._shift.to(mean)
         self.n += len(mean)
         self._deviation += deviation.sum(0)
         self._outer += deviation.mT @ deviation
@@ -89,18 +89,18 @@ class GaussianSums:
         logs = variances_of(spread).log().sum(0)
         self._logs += logs
         self._log_determinant += logs.sum() if spread.dim() == 2 else log_determinants(spread).sum()
-        self._sample.add(torch.cat([mean, spread.flatten(1)], 1))
+        self._sample.add(mean, spread)
 
     def _begin(self, mean: Tensor, spread: Tensor) -> None:
         size = mean.shape[1]
         self._shape = spread.shape[1:]
         width = size + self._shape.numel()
         self._sample = RowSample(self._size or max(2, SAMPLE_NUMBERS // width))
-        self._shift = mean.mean(0)  # near the mean of all rows, so that no digits are lost to it
-        self._deviation, self._logs = mean.new_zeros(2, size)
-        self._outer = mean.new_zeros(size, size)
-        self._within = spread.new_zeros(self._shape)
-        self._log_determinant = mean.new_zeros(())
+        self._shift = mean.mean(0).to(torch.float64)  # near the mean of all rows: no digits are lost to it
+        self._deviation, self._logs = self._shift.new_zeros(2, size)
+        self._outer = self._shift.new_zeros(size, size)
+        self._within = self._shift.new_zeros(self._shape)
+        self._log_determinant = self._shift.new_zeros(())
 
     def finish(self) -> None:
         """Raise :class:`DataError` unless there were two rows or more."""
@@ -112,8 +112,7 @@ class GaussianSums:
 
     def sample(self) -> tuple[Tensor, Tensor]:
         """Means and spreads of the rows kept for standard errors."""
-        mean, spread = self._sample.rows().split([len(self._shift), self._shape.numel()], 1)
-        return mean, spread.unflatten(1, self._shape)
+        return tuple(part.to(torch.float64) for part in self._sample.rows())
 
     @property
     def mean(self) -> Tensor:

@@ -103,7 +103,7 @@ def streamed_mutual_information(
 ) -> MutualInformation:
     """The same from batches of means and variances, each (rows, D), of which only sums are kept.
 
-    Standard errors are exact up to 2¹⁹ / D rows and from a random sample of as many beyond.
+    Standard errors are exact up to 2¹⁸ / D rows and from a random sample of as many beyond.
     """
     sums = GaussianSums()
     for mean, variance in batches:

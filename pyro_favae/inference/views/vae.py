@@ -97,6 +97,8 @@ class EncoderInference(ViewInference):
         present, entries = observed.flatten(1).any(1), entries_of(observed)
         if not present.any():  # not every network takes no rows
             return tuple(torch.zeros(2, 0, len(self.standardise.mean)).to(data))
+        if present.all():
+            return self.encode(data, emission, entries)
         return self.encode(data[present], emission, None if entries is None else entries[present])
 
     def evaluate(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> None:
