@@ -9,7 +9,7 @@ import pandas as pd
 from pyro_favae.diagnostics import MutualInformation
 from pyro_favae.experiments.influence.bounds import least_error
 from pyro_favae.experiments.influence.classifier import train_classifier
-from pyro_favae.experiments.influence.shares import SHARES, factors_in, keep
+from pyro_favae.experiments.influence.shares import SHARES, keep
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +44,9 @@ def classification_by_share(
     classes = int(max(learn.labels.max(), test.labels.max())) + 1
     sizes = {"classes": classes, "epochs": epochs, "seed": seed}
     table = pd.DataFrame(index=pd.Index(list(shares), name="share"))
-    table["factors"] = [factors_in(share, learn.latents.shape[-1]) for share in table.index]
-    kept = [information.ranking[:count] for count in table["factors"]]
-    table["nats"] = [information.nats[factors].sum() for factors in kept]
+    kept = [information.top(share / 100) for share in table.index]
+    table["factors"] = [len(factors) for factors in kept]
+    table["nats"] = [information.kept(share / 100) for share in table.index]
     complete = train_classifier(learn.latents, learn.labels, **sizes)
     table["zeroed"] = [complete.accuracy(test.keeping(factors), test.labels) for factors in kept]
     table["relearnt"] = [

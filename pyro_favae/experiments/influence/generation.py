@@ -8,7 +8,7 @@ import pandas as pd
 
 from pyro_favae.experiments.influence.bounds import recovery_guide
 from pyro_favae.experiments.influence.discovery import Discovery
-from pyro_favae.experiments.influence.shares import SHARES, factors_in, keep
+from pyro_favae.experiments.influence.shares import SHARES, keep
 from pyro_favae.results import Pretrained
 
 
@@ -23,9 +23,9 @@ def generation_by_share(
     """
     means, information = discovery.means, discovery.information
     table = pd.DataFrame(index=pd.Index(list(shares), name="share"))
-    table["factors"] = [factors_in(share, means.shape[1]) for share in table.index]
-    kept = [information.ranking[:count] for count in table["factors"]]
-    table["nats"] = [information.nats[factors].sum() for factors in kept]
+    kept = [information.top(share / 100) for share in table.index]
+    table["factors"] = [len(factors) for factors in kept]
+    table["nats"] = [information.kept(share / 100) for share in table.index]
     table["mse"] = [squared_error(vae.decode(keep(means, factors)), data) for factors in kept]
     none = squared_error(vae.decode(np.zeros_like(means)), data)
     table["guide"] = recovery_guide(table["nats"], none, max(1, len(discovery.influential)))
