@@ -10,7 +10,7 @@ from pyro_favae.exports import (
     to_mudata,
 )
 from pyro_favae.fitting import add_view, fit, pretrain, pyro_pair, refine, remove_view
-from pyro_favae.models import likelihoods, networks, priors, views
+from pyro_favae.models import likelihoods, networks, objectives, priors, views
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.results import Fit, Pretrained, load, load_pretrained
@@ -34,6 +34,7 @@ __all__ = [
     "load",
     "load_pretrained",
     "networks",
+    "objectives",
     "plots",
     "pretrain",
     "priors",

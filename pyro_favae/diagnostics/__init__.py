@@ -2,11 +2,11 @@
 
 from pyro_favae.diagnostics.association import associate
 from pyro_favae.diagnostics.features import top_features
+from pyro_favae.diagnostics.influence import factor_influence, influence, view_influence
 from pyro_favae.diagnostics.information import (
     MutualInformation,
-    factor_influence,
-    influence,
     mutual_information,
+    streamed_mutual_information,
 )
 from pyro_favae.diagnostics.leave_one_out import leave_one_view_out
 from pyro_favae.diagnostics.reliability import Calibration, calibration, expected_calibration_error
@@ -28,6 +28,8 @@ __all__ = [
     "sharing",
     "summary",
     "top_features",
+    "streamed_mutual_information",
     "total_variance_explained",
     "variance_explained",
+    "view_influence",
 ]

@@ -61,6 +61,7 @@ def pretrain(
         guide.model.to(place)
         guide.to(place)
         dataset = prepare(guide.declaration, {NAME: data})
+        guide.model.n_rows = len(dataset)
         if keep is not None:
             scope = Scope.afresh([NAME], [NAME])
             introduce(keep, "pretrain", guide.declaration, dataset, settings, scope)

@@ -19,6 +19,7 @@ from torch.distributions import kl_divergence
 from pyro_favae.errors import NumericalError
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.linear_algebra import cholesky
+from pyro_favae.inference.objectives import LatentBatch, ObjectiveTerm, objective_term
 from pyro_favae.inference.rows import Rows, row_covariance
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views.vae import EncodedRows
@@ -63,6 +64,11 @@ class NetworkStep:
         )
         # one object a view: an ELBO remembers the plates of the model it first saw
         self.elbos = {name: TraceMeanField_ELBO(max_plate_nesting=1) for name in names}
+        self.terms = {name: self._term(name) for name in names}
+
+    def _term(self, name: str) -> ObjectiveTerm:
+        view = self.guide.declaration.views[name]
+        return objective_term(view.objective, view.latent_dim, self.guide.model.n_rows, self.guide.device)
 
     def __call__(
         self, data: Mapping[str, Tensor], views: Mapping[str, EncodedRows], prior_of: LatentPrior
@@ -79,18 +85,29 @@ class NetworkStep:
         total.backward()
         self.optimiser.step()
         self.schedule.step()
+        for name in names:
+            self.terms[name].learn(views[name].draws)
 
     def state_dict(self) -> dict:
         """What the next step depends on besides the networks."""
-        return {"optimiser": self.optimiser.state_dict(), "schedule": self.schedule.state_dict()}
+        return {
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "objectives": {name: term.state_dict() for name, term in self.terms.items()},
+        }
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from a state."""
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
+        for name, term in self.terms.items():
+            term.load_state_dict(state["objectives"][name])
 
     def loss(self, name: str, data: Tensor, view: EncodedRows, prior_of: LatentPrior) -> Tensor:
-        """Minus the view's part of the bound for a row, in nats."""
+        """Minus the view's part of the bound for a row, in nats, and what its objective adds.
+
+        The likelihood is tempered by 1/β, so that an objective's −E log p + β KL + penalty is here divided by β.
+        """
         mean, variance = view.encoded
         self._require_finite(name, torch.stack([mean.detach().sum(), variance.detach().sum()]))
         prior = prior_of(view)
@@ -98,6 +115,7 @@ class NetworkStep:
         emission = self.guide.model.emission(name)
         encoded = dist.Normal(mean, variance.sqrt()).to_event(1)
         observed = data[view.mask[:, 0] > 0]
+        drawn = []
 
         def model() -> None:
             with pyro.plate(f"{name}.rows", len(observed)):
@@ -107,14 +125,17 @@ class NetworkStep:
 
         def guide() -> None:
             with pyro.plate(f"{name}.rows", len(observed)):
-                pyro.sample(f"{name}.latents", encoded)
+                drawn.append(pyro.sample(f"{name}.latents", encoded))
 
         loss = self.elbos[name].differentiable_loss(model, guide)
         self._require_finite(name, loss.detach())
         with torch.no_grad():
             divergence = kl_divergence(encoded, prior).sum()
             view.log_likelihood = (beta * (divergence - loss)).to(torch.float64)
-        return loss / len(observed)
+        view.draws = drawn[0].detach()
+        penalty = self.terms[name].penalty(LatentBatch(drawn[0], mean, variance))
+        self._require_finite(name, penalty.detach())
+        return loss / len(observed) + penalty / beta
 
     def _require_finite(self, name: str, values: Tensor) -> None:
         """Stop before the posterior is touched."""

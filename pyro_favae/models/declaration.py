@@ -93,6 +93,13 @@ def require_positive(owner: str, **values: float) -> None:
             raise SpecError(f"{owner}: {name} is {value!r}, expected a finite number above 0")
 
 
+def require_not_negative(owner: str, **values: float) -> None:
+    """Raise :class:`SpecError` unless every value is a finite number of at least zero."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise SpecError(f"{owner}: {name} is {value!r}, expected a finite number of at least 0")
+
+
 def require_count(owner: str, **values: int) -> None:
     """Raise :class:`SpecError` unless every value is a whole number of at least one."""
     for name, value in values.items():
