@@ -6,7 +6,8 @@ None relies on colour alone, and none changes matplotlib's settings.
 from pyro_favae.plots.heat_maps import variance_explained, weights
 from pyro_favae.plots.learning import bound
 from pyro_favae.plots.mosaic import images
-from pyro_favae.plots.moves import edits, generated, traversal
+from pyro_favae.plots.moves import edits, generated, interpolation, reconstructions, traversal
+from pyro_favae.plots.overview import data_overview
 from pyro_favae.plots.reliability import calibration
 from pyro_favae.plots.roles import sharing
 from pyro_favae.plots.scatter import factors
@@ -14,10 +15,13 @@ from pyro_favae.plots.scatter import factors
 __all__ = [
     "bound",
     "calibration",
+    "data_overview",
     "edits",
     "factors",
     "generated",
     "images",
+    "interpolation",
+    "reconstructions",
     "sharing",
     "traversal",
     "variance_explained",

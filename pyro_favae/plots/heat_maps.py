@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pyro_favae import diagnostics
-from pyro_favae.plots.canvas import axes_for, thinned
+from pyro_favae.plots.canvas import axes_for, readable, thinned
 from pyro_favae.results import Fit
 
 MOST_LABELS = 60  # features named along an axis
@@ -31,7 +31,7 @@ def weights(fit: Fit, view: str | None = None, ax: Axes | None = None) -> Axes:
     _label_features(ax, fit, names)
     ax.set_xticks(range(len(active)), active)
     ax.set_xlabel("factor")
-    ax.set_title("Weights of all views" if view is None else f"Weights of {view}")
+    ax.set_title("Weights of all views" if view is None else f"Weights of {readable(view)}")
     unit = "weight / largest of its view" if view is None else "weight per unit of the factor"
     ax.figure.colorbar(picture, ax=ax, label=f"{unit}\n(hatched: negative)")
     return ax
@@ -52,7 +52,7 @@ def variance_explained(fit: Fit, data: Mapping[str, Any], ax: Axes | None = None
         )
     ax.axvline(len(active) - 0.5, color="black", linewidth=2)
     ax.set_xticks(range(len(active) + 1), [*map(str, active), "all"])
-    ax.set_yticks(range(len(shares)), shares.index)
+    ax.set_yticks(range(len(shares)), map(readable, shares.index))
     ax.set_xlabel("factor")
     ax.set_title("Variance of each view explained, %")
     return ax
@@ -84,12 +84,16 @@ def _label_features(ax: Axes, fit: Fit, names: list[str]) -> None:
     labels, start = [], 0
     for name in names:
         declared = fit.declaration.views[name].feature_names
-        labels += [
-            f"{name} {feature}" if feature.isdigit() else feature if len(names) == 1 else f"{name}: {feature}"
-            for feature in declared
-        ]
+        labels += [_feature(name, feature, len(names) == 1) for feature in declared]
         if start:
             ax.axhline(start - 0.5, color="black", linewidth=1.5)
         start += len(declared)
     shown = thinned(len(labels), MOST_LABELS)
     ax.set_yticks(list(shown), [labels[i] for i in shown])
+
+
+def _feature(view: str, feature: str, alone: bool) -> str:
+    """A feature's name, with its view's where that is needed to tell what it is."""
+    if feature.isdigit():
+        return f"{readable(view)} {feature}"
+    return readable(feature) if alone else f"{readable(view, 16)}: {readable(feature)}"
