@@ -38,6 +38,11 @@ class WeightPriorPosterior(nn.Module, ABC):
         """The factor of the precision that belongs to a feature, (D,), whatever the factors; None for 1."""
         return None
 
+    @property
+    def inclusion(self) -> Tensor | None:
+        """Probability that each weight is on, (D, K); None for a prior that switches none off."""
+        return None
+
     @abstractmethod
     def update(self, moments: WeightMoments) -> None:
         """Set q to its optimum given q(W)."""

@@ -44,6 +44,10 @@ class SpikeSlabPosterior(WeightPriorPosterior):
         return self._tightness * self.slab.mean
 
     @property
+    def inclusion(self) -> Tensor:
+        return self.probability
+
+    @property
     def _tightness(self) -> Tensor:
         """Expected precision of a weight as a multiple of its slab's, (D, K)."""
         return self.probability + (1 - self.probability) * self.prior.spike**-2
