@@ -13,11 +13,12 @@ from pyro_favae.diagnostics.missingness import missingness
 from pyro_favae.diagnostics.reliability import Calibration, calibration, expected_calibration_error
 from pyro_favae.diagnostics.roles import SharingWarning, sharing
 from pyro_favae.diagnostics.summary import summary
-from pyro_favae.diagnostics.variance import total_variance_explained, variance_explained
+from pyro_favae.diagnostics.variance import Scale, total_variance_explained, variance_explained
 
 __all__ = [
     "Calibration",
     "MutualInformation",
+    "Scale",
     "SharingWarning",
     "associate",
     "calibration",

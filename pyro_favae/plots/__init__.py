@@ -11,6 +11,7 @@ from pyro_favae.plots.overview import data_overview
 from pyro_favae.plots.reliability import calibration
 from pyro_favae.plots.roles import sharing
 from pyro_favae.plots.scatter import factors
+from pyro_favae.plots.top_features import top_features
 
 __all__ = [
     "bound",
@@ -23,6 +24,7 @@ __all__ = [
     "interpolation",
     "reconstructions",
     "sharing",
+    "top_features",
     "traversal",
     "variance_explained",
     "weights",

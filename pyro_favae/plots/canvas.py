@@ -27,3 +27,10 @@ def readable(name: str, most: int = 28) -> str:
         head = most // 2
         name = f"{name[:head]}…{name[head + 1 - most :]}"
     return name.replace("$", r"\$")
+
+
+def feature_label(view: str, feature: str, alone: bool = True) -> str:
+    """A feature's name as a label, after its view's where that is needed to tell what it is."""
+    if feature.isdigit():
+        return f"{readable(view)} {feature}"
+    return readable(feature) if alone else f"{readable(view, 16)}: {readable(feature)}"

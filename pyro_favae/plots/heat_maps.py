@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pyro_favae import diagnostics
-from pyro_favae.plots.canvas import axes_for, readable, thinned
+from pyro_favae.plots.canvas import axes_for, feature_label, readable, thinned
 from pyro_favae.results import Fit
 
 MOST_LABELS = 60  # features named along an axis
@@ -37,24 +37,28 @@ def weights(fit: Fit, view: str | None = None, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def variance_explained(fit: Fit, data: Mapping[str, Any], ax: Axes | None = None) -> Axes:
-    """Heat map of the share of each view's variance that each active factor explains, and all together, in %."""
-    shares = diagnostics.variance_explained(fit, data)
+def variance_explained(
+    fit: Fit, data: Mapping[str, Any], *, scale: diagnostics.Scale = "latent", ax: Axes | None = None
+) -> Axes:
+    """Heat map of the share of each view's variance that each active factor explains, and all together, in %.
+
+    scale: of the views' latents or of their data, see :func:`pyro_favae.diagnostics.variance_explained`. A dash where
+    a view does not vary.
+    """
+    shares = diagnostics.variance_explained(fit, data, scale)
     active = _active(fit, shares.index)
     total = np.array([[shares.attrs["total"][name]] for name in shares.index])
     values = 100 * np.concatenate([shares.to_numpy()[:, active], total], 1)
     ax = axes_for(ax, 2.5 + 0.6 * values.shape[1], 1.4 + 0.5 * len(values))
     ax.imshow(values, cmap="Greys", vmin=0, vmax=100, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        dark = value > 55
-        ax.text(
-            column, row, f"{round(value):d}", ha="center", va="center", color="white" if dark else "black"
-        )
+        written = "–" if np.isnan(value) else f"{round(value):d}"
+        ax.text(column, row, written, ha="center", va="center", color="white" if value > 55 else "black")
     ax.axvline(len(active) - 0.5, color="black", linewidth=2)
     ax.set_xticks(range(len(active) + 1), [*map(str, active), "all"])
     ax.set_yticks(range(len(shares)), map(readable, shares.index))
     ax.set_xlabel("factor")
-    ax.set_title("Variance of each view explained, %")
+    ax.set_title(f"Variance of each view's {'latents' if scale == 'latent' else 'data'} explained, %")
     return ax
 
 
@@ -84,16 +88,9 @@ def _label_features(ax: Axes, fit: Fit, names: list[str]) -> None:
     labels, start = [], 0
     for name in names:
         declared = fit.declaration.views[name].feature_names
-        labels += [_feature(name, feature, len(names) == 1) for feature in declared]
+        labels += [feature_label(name, feature, alone=len(names) == 1) for feature in declared]
         if start:
             ax.axhline(start - 0.5, color="black", linewidth=1.5)
         start += len(declared)
     shown = thinned(len(labels), MOST_LABELS)
     ax.set_yticks(list(shown), [labels[i] for i in shown])
-
-
-def _feature(view: str, feature: str, alone: bool) -> str:
-    """A feature's name, with its view's where that is needed to tell what it is."""
-    if feature.isdigit():
-        return f"{readable(view)} {feature}"
-    return readable(feature) if alone else f"{readable(view, 16)}: {readable(feature)}"

@@ -21,6 +21,7 @@ DRAWINGS = {
     "generated": lambda t, ax: plots.generated(t.digits, "digit", n=2, ax=ax),
     "reconstructions": lambda t, ax: plots.reconstructions(t.digits, "digit", t.images[:2], ax=ax),
     "interpolation": lambda t, ax: plots.interpolation(t.digits, "digit", t.images[:1], t.images[1:2], ax=ax),
+    "top_features": lambda t, ax: plots.top_features(t.real, "left", 0, ax=ax),
     "data_overview": lambda t, ax: plots.data_overview(t.real, t.data, ax=ax),
 }
 
