@@ -13,6 +13,7 @@ from pyro_favae.fitting import add_view, fit, pretrain, pyro_pair, refine, remov
 from pyro_favae.models import likelihoods, networks, objectives, priors, views
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
+from pyro_favae.report import report
 from pyro_favae.results import Fit, Pretrained, load, load_pretrained
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ __all__ = [
     "pyro_pair",
     "refine",
     "remove_view",
+    "report",
     "to_anndata",
     "to_arviz",
     "to_json",

@@ -9,14 +9,16 @@ from pyro_favae.diagnostics.information import (
     streamed_mutual_information,
 )
 from pyro_favae.diagnostics.leave_one_out import leave_one_view_out
+from pyro_favae.diagnostics.missingness import missingness
 from pyro_favae.diagnostics.reliability import Calibration, calibration, expected_calibration_error
 from pyro_favae.diagnostics.roles import SharingWarning, sharing
 from pyro_favae.diagnostics.summary import summary
-from pyro_favae.diagnostics.variance import total_variance_explained, variance_explained
+from pyro_favae.diagnostics.variance import Scale, total_variance_explained, variance_explained
 
 __all__ = [
     "Calibration",
     "MutualInformation",
+    "Scale",
     "SharingWarning",
     "associate",
     "calibration",
@@ -24,6 +26,7 @@ __all__ = [
     "factor_influence",
     "influence",
     "leave_one_view_out",
+    "missingness",
     "mutual_information",
     "sharing",
     "summary",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -252,7 +253,7 @@ class Fit:
     def _repr_html_(self) -> str:
         active = self.active
         rows = "".join(
-            f"<tr><td>{name}</td><td>{type(self.declaration.views[name]).__name__}</td>"
+            f"<tr><td>{escape(name)}</td><td>{type(self.declaration.views[name]).__name__}</td>"
             f"<td>{self.declaration.views[name].latent_dim}</td><td>{int(active.loc[name].sum())}</td></tr>"
             for name in active.index
         )
