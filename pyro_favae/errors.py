@@ -30,3 +30,7 @@ class LoadError(FavaeError, ValueError):
 
 class SaveError(FavaeError, OSError):
     """A file that cannot be written: a full disk, a folder that is not there or may not be written to."""
+
+
+class ProcessError(FavaeError, RuntimeError):
+    """Another process of the group that shares a run does not answer: it has ended, or hangs."""

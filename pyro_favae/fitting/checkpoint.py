@@ -104,16 +104,15 @@ class Checkpoint:
         finally:
             self._stored = None
 
-    def __call__(self, state: Callable[[], State], passes: int, now: bool) -> None:
-        """Write the state if it is time to; raises :class:`SaveError` if that fails, with the old file as it was."""
-        if not (now or self._due(passes)):
-            return
-        text, tensors = nested.to_json(state())
+    def __call__(self, state: State, passes: int) -> None:
+        """Write the state; raises :class:`SaveError` if that fails, with the old file as it was."""
+        text, tensors = nested.to_json(state)
         header = {key: json.dumps(value) for key, value in self.header.items()}
         write_tensors(self.path, FORMAT, tensors, {**header, "state": text})
         self._kept_passes, self._kept_at = passes, time.monotonic()
 
-    def _due(self, passes: int) -> bool:
+    def due(self, passes: int) -> bool:
+        """Whether it is time to write, with so many passes done."""
         if self.passes is not None:
             return passes - self._kept_passes >= self.passes
         return time.monotonic() - self._kept_at >= self.seconds

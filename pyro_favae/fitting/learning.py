@@ -1,5 +1,6 @@
 """What every way of fitting shares: a declaration, aligned data and a scope go in, a fit comes out."""
 
+import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from pyro_favae.fitting import fingerprint
 from pyro_favae.fitting.checkpoint import Checkpoint
 from pyro_favae.inference.fit import Run
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.processes import Processes
 from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.models.declaration import to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
@@ -63,10 +65,10 @@ def seeded(seed: int, device: str | torch.device) -> Iterator[torch.device]:
 
 
 def seed_of(seed: int | None, checkpoint: Checkpoint | None) -> int:
-    """A seed as given, or the one of the run to be continued, or a new one."""
+    """A seed as given, or the one of the run to be continued, or a new one; the same in all processes."""
     if seed is None and checkpoint is not None:
         seed = checkpoint.seed
-    return drawn_seed(seed)
+    return Processes.present().first(drawn_seed(seed))
 
 
 def introduce(
@@ -109,9 +111,16 @@ def trained_views(model: FAVAE, train: Collection[str] | None, default: Collecti
 
 
 def device_for(device: str | torch.device) -> torch.device:
-    """Return the device meant, ``"auto"`` being a CUDA GPU where there is one; raises :class:`SpecError`."""
+    """Return the device meant, ``"auto"`` being a CUDA GPU where there is one; raises :class:`SpecError`.
+
+    Several processes on a machine take a GPU each, by the number that torchrun gives them.
+    """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        if Processes.present().count == 1:
+            return torch.device("cuda")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

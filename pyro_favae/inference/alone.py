@@ -13,6 +13,8 @@ from pyro_favae.data.dataset import Batch, Dataset
 from pyro_favae.data.moments import merged, moments_of
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.minibatches import SEEDS
+from pyro_favae.inference.passes import Passes
+from pyro_favae.inference.processes import Processes
 from pyro_favae.inference.randomness import random_state, set_random_state
 from pyro_favae.inference.rest import Keep, RestPoints, State
 from pyro_favae.inference.settings import Settings
@@ -38,14 +40,17 @@ class PlainTraining:
     ) -> None:
         """keep: stores the training's state at rest points."""
         self.guide, self.name, self.dataset, self.settings = guide, name, dataset, settings
-        batches = -(-len(dataset) // settings.batch_size)
-        self.step = NetworkStep(guide, [name], settings.learning_rate, batches * settings.epochs)
+        self.processes = Processes.present()
+        self.rest = RestPoints(self.state_dict, keep, self.processes)
+        self.passes = Passes(guide, dataset, settings.batch_size, self.rest.interrupt, self.processes)
+        steps = self.passes.batches * settings.epochs
+        self.step = NetworkStep(guide, [name], settings.learning_rate, steps, self.processes)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.rest = RestPoints(self.state_dict, keep)
         self.records: list[dict] = []
         self.ended = False
         self._begin = time.perf_counter()
         self._open_pass()
+        self.processes.own_draws()
 
     def _open_pass(self) -> None:
         self.seed = int(torch.randint(SEEDS, (), generator=self.generator))  # of the pass's order
@@ -60,7 +65,7 @@ class PlainTraining:
             "records": self.records,
             "ended": self.ended,
             "seconds": time.perf_counter() - self._begin,
-            "pass": [self.seed, self.position, self.likelihood, self.divergence],
+            "pass": [self.seed, self.position, *self._sums()],
             "generator": self.generator.get_state(),
             "random": random_state(self.guide.device),
         }
@@ -72,9 +77,11 @@ class PlainTraining:
         self.step.load_state_dict(state["step"])
         self.records, self.ended = list(state["records"]), state["ended"]
         self._begin = time.perf_counter() - state["seconds"]
-        self.seed, self.position, self.likelihood, self.divergence = state["pass"]
+        self.seed, self.position, *sums = state["pass"]
+        self.likelihood, self.divergence = sums if self.processes.rank == 0 else (0.0, 0.0)
         self.generator.set_state(state["generator"])
         set_random_state(state["random"], self.guide.device)
+        self.processes.own_draws()
 
     @property
     def history(self) -> pd.DataFrame:
@@ -85,16 +92,23 @@ class PlainTraining:
     def __call__(self) -> None:
         """Train; Ctrl-C ends it early and keeps what was learnt."""
         epochs, callbacks = self.settings.epochs, self.settings.callbacks
-        bar = tqdm(total=epochs, disable=not self.settings.progress, desc="VAE", unit="pass")
+        bar = tqdm(
+            total=epochs,
+            disable=not self.settings.progress or self.processes.rank > 0,
+            desc="VAE",
+            unit="pass",
+        )
         bar.update(len(self.records))
         try:
             with self.rest.interrupt:
-                self.rest(len(self.records), now=True)
+                if not self.ended:
+                    self.rest(len(self.records), now=True)
                 while not self.ended:
                     self._pass()
                     bar.update()
                     bar.set_postfix(bound=f"{self.records[-1]['elbo']:,.1f}")
                     asked = any([callback(self.records[-1]) is True for callback in callbacks])
+                    (asked,) = self.processes.any(asked)
                     self.ended = asked or len(self.records) == epochs
                     self.rest(len(self.records), now=self.ended)
         except KeyboardInterrupt:
@@ -105,22 +119,25 @@ class PlainTraining:
 
     def _pass(self) -> None:
         snapshot = self.guide.train().snapshot()
-        order = torch.Generator().manual_seed(self.seed)
-        size, device = self.settings.batch_size, self.guide.device
-        for batch in self.dataset.shuffled(size, device, order, start=self.position):
+        for batch in self.passes.shuffled(self.seed, self.position):
             self._take(batch, snapshot)
             self.rest(len(self.records))
-        bound = self.likelihood - self.divergence
-        record = {"elbo": bound, "likelihood": self.likelihood, "divergence": self.divergence}
+        likelihood, divergence = self._sums()
+        record = {"elbo": likelihood - divergence, "likelihood": likelihood, "divergence": divergence}
         self.records.append({**record, "seconds": time.perf_counter() - self._begin})
         self._open_pass()
+
+    def _sums(self) -> list[float]:
+        """Likelihood and divergence of the present pass's rows, of all processes."""
+        own = torch.tensor([self.likelihood, self.divergence], dtype=torch.float64, device=self.guide.device)
+        return self.processes.summed([own])[0].tolist()
 
     def _take(self, batch: Batch, snapshot: Snapshot) -> None:
         self.position += 1
         views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
         rows = views[self.name]
+        self.step(batch.data, views, standard_normal)
         if rows.mask.any():
-            self.step(batch.data, views, standard_normal)
             self.likelihood += float(rows.log_likelihood)
             self.divergence += float(divergence_from_standard_normal(*rows.encoded).detach())
 

@@ -27,13 +27,13 @@ class Beginning:
         self, passes: Passes, sweeps: Sweeps, settings: Settings, scope: Scope, generator: torch.Generator
     ) -> None:
         self.passes, self.sweeps, self.settings, self.generator = passes, sweeps, settings, generator
-        self.guide, self.dataset = passes.guide, passes.dataset
+        self.guide = passes.guide
         self.posterior = passes.guide.posterior
         self.fresh = [name for name in self.guide.names if name in scope.fresh]
 
     def read_units(self) -> None:
         """Units of the data of views that nothing is known of."""
-        calibrate(self.guide, self.dataset, self.fresh, self.passes.chunk)
+        calibrate(self.guide, self.passes.dataset, self.fresh, self.passes.chunk, self.passes.processes)
 
     def silence(self) -> None:
         """Nothing is said of the factors while new networks are trained as plain VAEs."""
@@ -59,12 +59,16 @@ class Beginning:
         randomise_weights(self.guide, self.generator)
         if self.settings.start == "pca":
             start_from_components(
-                self.posterior.views, self.passes.stand_ins, len(self.dataset), self.generator
+                self.posterior.views,
+                self.passes.stand_ins,
+                len(self.passes.everything),
+                self.generator,
+                self.passes.processes,
             )
         set_start_noise(self.guide, self.guide.names)
         if trained or self.guide.declaration.factors.n_components > 1:
             self._sweep(None)
-            place_components(self.guide, self.dataset, self.guide.names, self.generator)
+            place_components(self.guide, self.passes.everything, self.guide.names, self.generator)
         if self.settings.schedule != "stochastic":
             lead_to_sparse_axes(self.posterior.views, self._swept_bound)
 

@@ -16,6 +16,7 @@ from pyro_favae.inference.minibatches import MinibatchPasses
 from pyro_favae.inference.order import sort_factors
 from pyro_favae.inference.passes import Passes
 from pyro_favae.inference.plan import Plan
+from pyro_favae.inference.processes import Processes
 from pyro_favae.inference.randomness import random_state, set_random_state
 from pyro_favae.inference.rest import Keep, RestPoints, State
 from pyro_favae.inference.settings import Scope, Settings
@@ -51,7 +52,8 @@ class Run:
     ) -> None:
         """keep: stores the run's state at rest points."""
         self.guide, self.settings, self.posterior = guide, settings, guide.posterior
-        self.rest = RestPoints(self.state_dict, keep)
+        self.processes = Processes.present()
+        self.rest = RestPoints(self.state_dict, keep, self.processes)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.phase, self.done, self.ended_by = "units", 0, "epochs"  # done: passes of the phase
         encoded = [name for name in guide.names if guide.inference(name).trained_by_gradient]
@@ -62,8 +64,8 @@ class Run:
         self.trained = [name for name in trained if trainable_parameters(guide, [name])]
         self.untrained = [name for name in encoded if name not in self.trained]
         unknown = bool(scope.unknown & set(self.trained))
-        self.plan = Plan.of(settings, len(dataset), bool(self.trained), unknown)
-        self.passes = Passes(guide, dataset, settings.batch_size, self.rest.interrupt)
+        self.passes = Passes(guide, dataset, settings.batch_size, self.rest.interrupt, self.processes)
+        self.plan = Plan.of(settings, self.passes.batches, bool(self.trained), unknown)
         self.updates = GlobalUpdates(self.posterior, learnt)
         self.minibatches = MinibatchPasses(self.passes, self.plan, self._network_step(), self.updates)
         self.sweeps = Sweeps(self.passes, self.updates, [name for name in creeping if name in scope.learnt])
@@ -75,7 +77,7 @@ class Run:
         if not self.trained:
             return None
         steps = self.plan.batches * self.settings.epochs
-        return NetworkStep(self.guide, self.trained, self.settings.learning_rate, steps)
+        return NetworkStep(self.guide, self.trained, self.settings.learning_rate, steps, self.processes)
 
     # state
 
@@ -106,6 +108,7 @@ class Run:
         self.history.load_state_dict(state["history"])
         self.generator.set_state(state["generator"])
         set_random_state(state["random"], self.guide.device)
+        self.processes.own_draws()
 
     # the loop
 
@@ -135,7 +138,8 @@ class Run:
             "settle": self._settle,
             "sweep": self._sweep_to_tolerance,
         }
-        self._rest(now=True)
+        if self.phase != "end":
+            self._rest(now=True)
         while self.phase != "end":
             phases[self.phase]()
         return self.ended_by
@@ -154,7 +158,7 @@ class Run:
     def _record(self, statistics: Statistics, stage: str) -> bool:
         """A pass is over; returns whether a callback asked to stop."""
         self.done += 1
-        return self.history.add(statistics, stage)
+        return self.processes.any(self.history.add(statistics, stage))[0]
 
     # phases
 
@@ -227,7 +231,7 @@ class Run:
         """Record a pass; returns what ended learning with it, ``"epochs"`` as long as nothing did."""
         if self._record(statistics, stage):
             return "callback"
-        if self._converged(window):
+        if self.processes.any(self._converged(window))[0]:
             return "tolerance"
         self._rest()
         return "epochs"

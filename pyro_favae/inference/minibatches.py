@@ -29,12 +29,12 @@ class MinibatchPasses:
     def __init__(self, passes: Passes, plan: Plan, step: NetworkStep | None, updates: GlobalUpdates) -> None:
         """step: of the networks, None where none is trained."""
         self.passes, self.plan, self.step, self.updates = passes, plan, step, updates
-        self.guide = passes.guide
+        self.guide, self.processes = passes.guide, passes.processes
         self.forget()
 
     def forget(self) -> None:
         """Start from no statistics."""
-        self.running: Statistics | None = None
+        self.running: Statistics | None = None  # this process's part of a sum over the processes
         self.seen = 0  # minibatches that ``running`` is of
         self.seed: int | None = None  # of the present pass's order, None between passes
         self.position = 0  # minibatches of the present pass
@@ -42,7 +42,7 @@ class MinibatchPasses:
     def state_dict(self) -> dict:
         """What the next minibatch depends on besides the guide."""
         return {
-            "running": None if self.running is None else self.running.state_dict(),
+            "running": None if self.running is None else self.processes.total(self.running).state_dict(),
             "seen": self.seen,
             "seed": self.seed,
             "position": self.position,
@@ -51,8 +51,10 @@ class MinibatchPasses:
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from a state."""
-        running = state["running"]
-        self.running = None if running is None else Statistics.from_state(running, self.guide.device)
+        self.running = None
+        if state["running"] is not None:
+            total = Statistics.from_state(state["running"], self.guide.device)
+            self.running = self.processes.part_of(total)
         self.seen, self.seed, self.position = state["seen"], state["seed"], state["position"]
         if self.step is not None:
             self.step.load_state_dict(state["step"])
@@ -72,7 +74,7 @@ class MinibatchPasses:
                 snapshot = self.guide.snapshot()
             rest(passes)
         self.seed = None
-        return self.running
+        return self.processes.total(self.running)
 
     def _take(self, batch: Batch, snapshot: Snapshot) -> None:
         """A step of the networks, and the minibatch's statistics added."""
@@ -82,24 +84,27 @@ class MinibatchPasses:
         )
         if self.step is not None:
             self.step(batch.data, views, partial(prior_from_other_views, snapshot, rows))
+        total, n = len(self.passes.everything), self.passes.batch_rows(self.position)
         self.position += 1
         self.seen += 1
-        total = len(self.passes.dataset)
         forgetting = STOCHASTIC_FORGETTING if self.step is None else 1.0
-        share = max(batch.n / total, self.seen**-forgetting)
-        part = rows.statistics().scaled(total / batch.n)
+        share = max(n / total, self.seen**-forgetting)
+        part = rows.statistics().scaled(total / n)
         self.running = part if self.running is None else self.running.scaled(1 - share) + part.scaled(share)
 
     def _update(self) -> None:
         if self.step is None and self.position % ROTATION_STEPS == 0:
             self.settle()
-        else:
-            self.updates.update(self.running, self._moment)
+            return
+        total = self.processes.total(self.running)
+        self.updates.update(total, self._moment)
+        self.running = self.processes.part_of(total)
 
     def settle(self) -> Statistics:
         """Update and rotate by what was seen so far; returns it in what are now the factors' coordinates."""
-        self.running = self.updates.update_and_rotate(self.running, self._moment)
-        return self.running
+        total = self.updates.update_and_rotate(self.processes.total(self.running), self._moment)
+        self.running = self.processes.part_of(total)
+        return total
 
     @property
     def _moment(self) -> str:

@@ -22,9 +22,11 @@ class Plan:
     sweep: int  # exact sweeps to tolerance, where there are no minibatches
 
     @classmethod
-    def of(cls, settings: Settings, rows: int, trained: bool, unknown: bool) -> "Plan":
-        """trained: whether networks take gradient steps. unknown: whether some of those mean nothing yet."""
-        batches = -(-rows // settings.batch_size)
+    def of(cls, settings: Settings, batches: int, trained: bool, unknown: bool) -> "Plan":
+        """batches: minibatches a pass. trained: whether networks take gradient steps.
+
+        unknown: whether some of those mean nothing yet.
+        """
         if not trained and settings.schedule != "stochastic":
             return cls(batches, 1, warm_up=0, train=0, settle=0, sweep=settings.epochs)
         warm_up = math.ceil(WARM_UP * settings.epochs) if unknown else 0

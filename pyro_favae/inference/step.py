@@ -16,10 +16,11 @@ from pyro.infer import TraceMeanField_ELBO
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from pyro_favae.errors import NumericalError
+from pyro_favae.errors import NumericalError, SpecError
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.linear_algebra import cholesky
 from pyro_favae.inference.objectives import LatentBatch, ObjectiveTerm, objective_term
+from pyro_favae.inference.processes import ALONE, Processes
 from pyro_favae.inference.rows import Rows, row_covariance
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views.vae import EncodedRows
@@ -51,13 +52,24 @@ def trainable_parameters(guide: FAVAEGuide, names: Sequence[str]) -> list[Tensor
     return [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
 
 
+def _running_moments(guide: FAVAEGuide, name: str) -> list[Tensor]:
+    """What a view's networks keep of the batches they have seen."""
+    modules = (guide.inference(name), guide.model.emission(name))
+    return [buffer for module in modules for buffer in module.buffers() if buffer.is_floating_point()]
+
+
 class NetworkStep:
     """Runs the optimiser on the networks of some encoder views."""
 
     def __init__(
-        self, guide: FAVAEGuide, names: Sequence[str], learning_rate: float, total_steps: int
+        self,
+        guide: FAVAEGuide,
+        names: Sequence[str],
+        learning_rate: float,
+        total_steps: int,
+        processes: Processes = ALONE,
     ) -> None:
-        self.guide = guide
+        self.guide, self.processes = guide, processes
         self.optimiser = torch.optim.Adam(trainable_parameters(guide, names), lr=learning_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, max(1, total_steps), eta_min=learning_rate / 20
@@ -68,7 +80,13 @@ class NetworkStep:
 
     def _term(self, name: str) -> ObjectiveTerm:
         view = self.guide.declaration.views[name]
-        return objective_term(view.objective, view.latent_dim, self.guide.model.n_rows, self.guide.device)
+        term = objective_term(view.objective, view.latent_dim, self.guide.model.n_rows, self.guide.device)
+        if self.processes.count > 1 and term.state_dict():
+            raise SpecError(
+                f"view {name!r}: its objective {type(view.objective).__name__} learns networks of its own, which "
+                f"{self.processes.count} processes do not share; train in one process, or take another objective"
+            )
+        return term
 
     def __call__(
         self, data: Mapping[str, Tensor], views: Mapping[str, EncodedRows], prior_of: LatentPrior
@@ -77,16 +95,40 @@ class NetworkStep:
 
         prior_of: returns the latents' prior, one for each row that has a view, given the view.
         """
-        names = [name for name in self.elbos if views[name].mask.any()]
-        if not names:
-            return
-        total = sum(self.loss(name, data[name], views[name], prior_of) for name in names)
+        present = [name for name in self.elbos if views[name].mask.any()]
         self.optimiser.zero_grad()
-        total.backward()
+        if present:
+            sum(self.loss(name, data[name], views[name], prior_of) for name in present).backward()
+        somewhere = present
+        if self.processes.count > 1:
+            somewhere = self._shared({name: float(views[name].mask.sum()) for name in self.elbos})
+        if not somewhere:
+            return
         self.optimiser.step()
         self.schedule.step()
-        for name in names:
+        for name in present:
             self.terms[name].learn(views[name].draws)
+
+    @torch.no_grad()
+    def _shared(self, rows: Mapping[str, float]) -> list[str]:
+        """Average gradients and running moments over the rows of all processes, as if one had seen them all.
+
+        rows: how many of this process have each view. Returns the views that any has seen.
+        """
+        groups, parameters = [], {}
+        for name, count in rows.items():
+            parameters[name] = trainable_parameters(self.guide, [name])
+            for parameter in parameters[name]:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+            gradients = [parameter.grad for parameter in parameters[name]]
+            groups.append(([*gradients, *_running_moments(self.guide, name)], count))
+        totals = dict(zip(rows, self.processes.average(groups), strict=True))
+        for name, total in totals.items():
+            if not total:  # the optimiser must not move them either
+                for parameter in parameters[name]:
+                    parameter.grad = None
+        return [name for name, total in totals.items() if total]
 
     def state_dict(self) -> dict:
         """What the next step depends on besides the networks."""

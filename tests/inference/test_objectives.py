@@ -7,11 +7,13 @@ import pytest
 import torch
 
 import pyro_favae as fv
+from pyro_favae.errors import SpecError
 from pyro_favae.inference.alone import standard_normal
 from pyro_favae.inference.objectives import LatentBatch, objective_term
 from pyro_favae.inference.objectives.dip import latent_covariance
 from pyro_favae.inference.objectives.factor_vae import permuted
 from pyro_favae.inference.objectives.total_correlation import total_correlation
+from pyro_favae.inference.processes import Processes
 from pyro_favae.inference.step import NetworkStep
 from pyro_favae.models.objectives import DIP, FactorVAE, Plain, TotalCorrelation
 from pyro_favae.results.pretrained import NAME, one_view_guide
@@ -188,3 +190,11 @@ def test_the_steps_state_holds_the_discriminator():
     learnt, copied = (step.terms[NAME].discriminator.state_dict() for step in (first, second))
     assert all(torch.equal(learnt[name], copied[name]) for name in learnt)
     assert second.terms[NAME].optimiser.state_dict()["state"]
+
+
+def test_what_an_objective_learns_itself_stays_in_one_process():
+    view = fv.views.Image((1, 8, 8), 4, objective=FactorVAE())
+    guide = one_view_guide(view)
+    with pytest.raises(SpecError, match="FactorVAE learns networks of its own, which 2 processes"):
+        NetworkStep(guide, [NAME], 1e-3, 1, Processes(0, 2))
+    NetworkStep(guide, [NAME], 1e-3, 1)
