@@ -1,5 +1,7 @@
 """Reading a fit: functions over a fit and data."""
 
+from pyro_favae.diagnostics.convergence import Convergence, convergence
+from pyro_favae.diagnostics.coverage import coverage
 from pyro_favae.diagnostics.information import (
     MutualInformation,
     factor_influence,
@@ -7,21 +9,35 @@ from pyro_favae.diagnostics.information import (
     mutual_information,
 )
 from pyro_favae.diagnostics.leave_one_out import leave_one_view_out
+from pyro_favae.diagnostics.matching import match_factors
+from pyro_favae.diagnostics.psis import PSIS, psis
 from pyro_favae.diagnostics.reliability import Calibration, calibration, expected_calibration_error
+from pyro_favae.diagnostics.restarts import Restarts, restarts
 from pyro_favae.diagnostics.roles import SharingWarning, sharing
+from pyro_favae.diagnostics.simulation import SBC, simulation_based_calibration
 from pyro_favae.diagnostics.variance import total_variance_explained, variance_explained
 
 __all__ = [
+    "PSIS",
+    "SBC",
     "Calibration",
+    "Convergence",
     "MutualInformation",
+    "Restarts",
     "SharingWarning",
     "calibration",
+    "convergence",
+    "coverage",
     "expected_calibration_error",
     "factor_influence",
     "influence",
     "leave_one_view_out",
+    "match_factors",
     "mutual_information",
+    "psis",
+    "restarts",
     "sharing",
+    "simulation_based_calibration",
     "total_variance_explained",
     "variance_explained",
 ]
