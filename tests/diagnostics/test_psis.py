@@ -32,8 +32,13 @@ def factors():
         "a": rng.normal(size=(30, 2)) @ rng.normal(size=(2, 4)) + rng.normal(size=(30, 4)),
         "e": np.hstack([rng.normal(size=(30, 2)), 0.1 + rng.random((30, 2))]),
     }
+    data["l"] = (rng.random((30, 2)) < 0.5).astype(float)
     data["a"][:3] = np.nan
-    views = {"a": fv.views.Real(4), "e": fv.views.Frozen(2, variances=True)}
+    views = {
+        "a": fv.views.Real(4),
+        "e": fv.views.Frozen(2, variances=True),
+        "l": fv.views.Bernoulli(2),
+    }
     fit = fv.fit(fv.FAVAE(views, 2, factors=fv.priors.Mixture(2)), data, epochs=20, seed=0, progress=False)
     return fit, data
 
