@@ -2,7 +2,7 @@
 
 python benchmarks/bench_diagnostics.py psis [--root DIR] [--draws 1000]
 python benchmarks/bench_diagnostics.py coverage [--root DIR]
-python benchmarks/bench_diagnostics.py restarts [--root DIR] [--starts 5]
+python benchmarks/bench_diagnostics.py restarts [--root DIR] [--starts 5] [--noise view]
 python benchmarks/bench_diagnostics.py loo [--root DIR] [--draws 500]
 python benchmarks/bench_diagnostics.py sbc [--rows 30 100 300] [--simulations 200]
 
@@ -22,20 +22,20 @@ import pyro_favae as fv
 FACTORS = 10
 HIDDEN = 0.1
 LOGGED = ("RNASeq2GeneNorm", "miRNASeqGene")
-PER_FEATURE = fv.priors.Gamma(per_feature=True)
 
 
-def real_data(root: Path) -> dict[str, tuple[fv.FAVAE, dict[str, np.ndarray]]]:
+def real_data(args: argparse.Namespace) -> dict[str, tuple[fv.FAVAE, dict[str, np.ndarray]]]:
     """Models and data by name."""
+    root, noise = args.root, fv.priors.Gamma(per_feature=args.noise == "feature")
     with np.load(root / "omics/miniacc.npz") as file:
         names = ("RNASeq2GeneNorm", "gistict", "RPPAArray", "miRNASeqGene")
         tumours = {name: file[name].astype(float) for name in names}
     tumours |= {name: np.log1p(tumours[name]) for name in LOGGED}
     with np.load(root / "omics/cll_drugs_mutations.npz") as file:
         patients = {name: file[name].astype(float) for name in ("drugs", "mutations")}
-    views = {name: fv.views.Real(x.shape[1], "feature", noise=PER_FEATURE) for name, x in tumours.items()}
+    views = {name: fv.views.Real(x.shape[1], "feature", noise=noise) for name, x in tumours.items()}
     leukaemia = {
-        "drugs": fv.views.Real(310, "feature", noise=PER_FEATURE),
+        "drugs": fv.views.Real(310, "feature", noise=noise),
         "mutations": fv.views.Bernoulli(69),
     }
     return {
@@ -46,7 +46,7 @@ def real_data(root: Path) -> dict[str, tuple[fv.FAVAE, dict[str, np.ndarray]]]:
 
 def psis(args: argparse.Namespace) -> None:
     """k-hat of everything, of the globals and of rows."""
-    for name, (model, data) in real_data(args.root).items():
+    for name, (model, data) in real_data(args).items():
         fit = fv.fit(model, data, seed=0, progress=False)
         begin = time.perf_counter()
         found = fv.diagnostics.psis(fit, data, args.draws, seed=0)
@@ -56,7 +56,7 @@ def psis(args: argparse.Namespace) -> None:
 
 def coverage(args: argparse.Namespace) -> None:
     """Of entries that were hidden when it was learnt."""
-    for name, (model, data) in real_data(args.root).items():
+    for name, (model, data) in real_data(args).items():
         rng = np.random.default_rng(0)
         given = {key: np.where(rng.random(x.shape) < HIDDEN, np.nan, x) for key, x in data.items()}
         fit = fv.fit(model, given, seed=0, progress=False)
@@ -65,7 +65,7 @@ def coverage(args: argparse.Namespace) -> None:
 
 def restarts(args: argparse.Namespace) -> None:
     """From principal components and from random weights."""
-    for name, (model, data) in real_data(args.root).items():
+    for name, (model, data) in real_data(args).items():
         found = fv.diagnostics.restarts(model, data, args.starts)
         print(f"{name}: {found}\n{found.runs.round(2)}\n{found.factors.drop(columns='views').round(3)}")
 
@@ -74,7 +74,7 @@ def loo(args: argparse.Namespace) -> None:
     """Leaving rows out by importance sampling, with fewer factors beside it."""
     import arviz
 
-    for name, (model, data) in real_data(args.root).items():
+    for name, (model, data) in real_data(args).items():
         begin = time.perf_counter()
         fits = {k: fv.fit(fv.FAVAE(model.views, k), data, seed=0, progress=False) for k in (2, 5, FACTORS)}
         draws = {
@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("../shared/data"))
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--noise", choices=["feature", "view"], default="feature", help="what has its own")
     parser.add_argument("--rows", type=int, nargs="+", default=[30, 100, 300])
     parser.add_argument("--simulations", type=int, default=200)
     args = parser.parse_args()
