@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from pyro_favae.errors import DataError, LoadError, SpecError
@@ -43,7 +42,7 @@ class Checkpoint:
                 raise SpecError(
                     f"there is a checkpoint {str(path)!r} already: go on with it by resume=True, or remove it first"
                 )
-            self._stored = read_tensors(path, FORMAT, torch.device("cpu"))
+            self._stored = read_tensors(path, FORMAT)
             self._require_header()
         self._kept_passes, self._kept_at = 0, time.monotonic()
 
