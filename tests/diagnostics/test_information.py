@@ -180,6 +180,7 @@ def test_the_top_share(rng):
     found = mutual_information(*linear_gaussian(rng))
     assert found.top(1).tolist() == [0, 1, 2]
     assert found.top(1 / 3).tolist() == [0]
+    assert found.top(0.34).tolist() == [0, 1]  # rounded up
     assert not len(found.top(0))
     assert found.kept(1) == pytest.approx(found.total)
     assert found.kept(1 / 3) == pytest.approx(found.nats[0])

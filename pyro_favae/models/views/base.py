@@ -29,6 +29,7 @@ class Emission(nn.Module, ABC):
     """p(data | W g + b): owns what the generative side of one view learns by gradient or reads off data."""
 
     needs_moments: ClassVar[bool] = False  # whether units are read off the data
+    link_variance: ClassVar[float] = 0.0  # of the noise under which a latent's class or sign is what is seen
 
     @abstractmethod
     def sample(
@@ -125,6 +126,11 @@ class View(Declaration, ABC):
     def column_names(self) -> tuple[str, ...]:
         """Names by which a table's columns are found in a data frame."""
         return self.feature_names
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the model draws the view's data; those of some views say what q(z) is instead."""
+        return True
 
     @abstractmethod
     def emission(self) -> Emission:
