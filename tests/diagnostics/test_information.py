@@ -160,7 +160,8 @@ def test_a_stream_may_fill_one_buffer_again_and_again(rng):
             yield tuple(buffers)
 
     np.testing.assert_allclose(
-        streamed_mutual_information(batches()).standard_error, mutual_information(mean, variance).standard_error
+        streamed_mutual_information(batches()).standard_error,
+        mutual_information(mean, variance).standard_error,
     )
 
 
