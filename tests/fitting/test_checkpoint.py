@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ def everything() -> dict[str, np.ndarray]:
     logits = shared @ rng.normal(size=(2, 3))
     return {
         "image": rng.random(size=(ROWS, 1, 4, 4)).astype(np.float32),
+        "watched": np.random.default_rng(1).random(size=(ROWS, 1, 4, 4)).astype(np.float32),
         "table": table,
         "gappy": gappy,
         "labels": (logits > rng.logistic(size=logits.shape)).astype(float),
@@ -43,6 +45,7 @@ def everything() -> dict[str, np.ndarray]:
 
 VIEWS = {
     "image": IMAGE,
+    "watched": replace(IMAGE, objective=fv.objectives.FactorVAE(hidden=(4,), learning_rate=1e-2)),
     "table": fv.views.Real(4),
     "gappy": fv.views.Real(4, weights=fv.priors.FeatureARD()),
     "labels": fv.views.Bernoulli(3),
@@ -51,6 +54,7 @@ VIEWS = {
 RUNS = {
     "joint": (["image", "table"], {"epochs": 5}),
     "joint, labels and entries missing": (["gappy", "image", "labels"], {"epochs": 5}),
+    "joint, a discriminator learns beside": (["watched", "table"], {"epochs": 5}),
     "closed form, logistic": (["labels", "gappy", "class"], {"epochs": 9}),
     "closed form, encoded once": (["image", "table"], {"epochs": 5, "schedule": "closed-form"}),
     "stochastic": (["table", "labels"], {"epochs": 4, "schedule": "stochastic"}),
