@@ -1,21 +1,30 @@
 """What every way of fitting shares: a declaration, aligned data and a scope go in, a fit comes out."""
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 import torch
 
 from pyro_favae.data import Dataset
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, shown
+from pyro_favae.inference.device import device_for
 from pyro_favae.inference.fit import Run
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.settings import Scope, Settings
+from pyro_favae.models.declaration import require_count
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.models.views import DecoderView
 from pyro_favae.results.fit import Fit
 
 
 def pyro_pair(model: FAVAE, n_rows: int = 1) -> tuple[FAVAEModel, FAVAEGuide]:
-    """Return the untrained Pyro (model, guide) of a declaration, for a data set of ``n_rows`` rows."""
+    """Return the untrained Pyro (model, guide) of a declaration, for a data set of ``n_rows`` rows.
+
+    Raises :class:`SpecError` for what is no declaration and no number of rows.
+    """
+    if not isinstance(model, FAVAE):
+        raise SpecError(f"pyro_pair: model is a {type(model).__name__}, expected a declaration fv.FAVAE(...)")
+    require_count("pyro_pair", n_rows=n_rows)
     favae_model = FAVAEModel(model, n_rows)
     return favae_model, FAVAEGuide(favae_model)
 
@@ -40,6 +49,14 @@ def learn(
     return Fit(guide, outcome.history, outcome.ended_by)
 
 
+def require_fit(owner: str, fitted: Any) -> None:
+    """Raise :class:`SpecError` unless this is a fit."""
+    if not isinstance(fitted, Fit):
+        raise SpecError(
+            f"{owner}: fitted is a {type(fitted).__name__}, expected the fv.Fit that fv.fit returns"
+        )
+
+
 def copy_views(source: FAVAEGuide, target: FAVAEGuide, names: Collection[str]) -> None:
     """Copy what was learnt of some views, and of the factors' prior, from one guide to another."""
     for name in names:
@@ -58,22 +75,10 @@ def trained_views(model: FAVAE, train: Collection[str] | None, default: Collecti
     """The views whose networks take gradient steps; raises :class:`SpecError` for one without networks."""
     if train is None:
         return frozenset(default)
-    strangers = [name for name in train if name not in encoder_views(model)]
-    if isinstance(train, str) or strangers:
+    known = encoder_views(model)
+    is_list = isinstance(train, Collection) and not isinstance(train, str)
+    if not is_list or not all(isinstance(name, str) and name in known for name in train):
         raise SpecError(
-            f"train is {train!r}, expected a list of names among the views with networks, {encoder_views(model)}"
+            f"train is {shown(train)}, expected a list of names among the views with networks, {known}"
         )
     return frozenset(train)
-
-
-def device_for(device: str | torch.device) -> torch.device:
-    """Return the device meant, ``"auto"`` being a CUDA GPU where there is one; raises :class:`SpecError`."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SpecError(
-            f"device {str(device)!r} cannot be used here: {error}; 'auto' takes what there is"
-        ) from error
-    return torch.device(device)

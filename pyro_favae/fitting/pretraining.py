@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from pyro_favae.data import prepare
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.fitting.learning import device_for
 from pyro_favae.inference.alone import PlainTraining
 from pyro_favae.inference.history import Callback
@@ -40,13 +40,16 @@ def pretrain(
     """
     if not isinstance(view, DecoderView):
         raise SpecError(
-            f"pretrain: {view!r} has no networks to train, expected a view such as fv.views.Image(...)"
+            f"pretrain: {shown(view)} has no networks to train, expected a view such as fv.views.Image(...)"
         )
+    train = not (type(epochs) is int and epochs == 0)
     settings = Settings(
-        epochs=epochs if epochs else 1,
+        epochs=epochs if train else 1,
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=drawn_seed(seed),
+        progress=progress,
+        callbacks=callbacks,
     )
     place = device_for(device)
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
@@ -57,7 +60,7 @@ def pretrain(
         dataset = prepare(guide.declaration, {NAME: data})
         training = PlainTraining(guide, NAME, dataset, batch_size, settings.seed)
         training.read_units()
-        if epochs:
+        if train:
             training(epochs, learning_rate, progress, callbacks)
         else:
             training.keep_scale()

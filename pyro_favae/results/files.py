@@ -42,5 +42,5 @@ def read(path: str | os.PathLike, device: torch.device) -> tuple[FAVAEGuide, pd.
         raise
     except SpecError as error:
         raise LoadError(f"{str(path)!r} declares what cannot be built here: {error}") from error
-    except (FavaeError, KeyError, ValueError, RuntimeError) as error:
+    except (FavaeError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise LoadError(f"{str(path)!r} does not hold a consistent fit: {error}") from error

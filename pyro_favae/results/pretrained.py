@@ -10,6 +10,7 @@ import torch
 
 from pyro_favae.data import prepare
 from pyro_favae.errors import FavaeError, LoadError, SpecError
+from pyro_favae.inference.device import device_for
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.models.declaration import from_json, require_count, to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
@@ -119,7 +120,8 @@ def one_view_guide(view: DecoderView) -> FAVAEGuide:
 
 def load_pretrained(path: str | os.PathLike, device: str | torch.device = "cpu") -> Pretrained:
     """Read saved networks; raises :class:`LoadError` for a file that is foreign, truncated or tampered with."""
-    header, tensors = read_tensors(path, FORMAT, torch.device(device))
+    device = device_for(device)
+    header, tensors = read_tensors(path, FORMAT, device)
     try:
         declaration = from_json(header["declaration"])
         if not isinstance(declaration, FAVAE) or list(declaration.views) != [NAME]:
@@ -128,10 +130,10 @@ def load_pretrained(path: str | os.PathLike, device: str | torch.device = "cpu")
             one_view_guide(declaration.views[NAME]),
             pd.read_json(io.StringIO(header["history"]), orient="table", precise_float=True),
         )
-        restore(pretrained._modules(), tensors, torch.device(device))
+        restore(pretrained._modules(), tensors, device)
         pretrained.guide.to(device).eval()
     except LoadError:
         raise
-    except (FavaeError, KeyError, ValueError, RuntimeError) as error:
+    except (FavaeError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise LoadError(f"{str(path)!r} does not hold consistent networks: {error}") from error
     return pretrained

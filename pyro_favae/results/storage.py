@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pyro_favae.errors import LoadError
+from pyro_favae.errors import LoadError, shown
 
 VERSION = "1"
 
@@ -36,8 +36,8 @@ def read_tensors(
     path: str | os.PathLike, format_: str, device: torch.device
 ) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Header and tensors of a file; raises :class:`LoadError` if it is not one of this format."""
-    if not Path(path).is_file():
-        raise LoadError(f"no file {str(path)!r}")
+    if not isinstance(path, str | os.PathLike) or not os.path.isfile(path):
+        raise LoadError(f"no file {shown(path)}")
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             header = file.metadata() or {}
