@@ -3,6 +3,8 @@
 A message names the view concerned, what was seen, what was expected and the likely cause.
 """
 
+LONGEST = 300  # characters of a value that a message shows
+
 
 class FavaeError(Exception):
     """Base of every error that this library raises on purpose."""
@@ -34,3 +36,14 @@ class SaveError(FavaeError, OSError):
 
 class ProcessError(FavaeError, RuntimeError):
     """Another process of the group that shares a run does not answer: it has ended, or hangs."""
+
+
+def shown(value: object) -> str:
+    """A value as an error message shows it: what Python prints of it, cut off where that is long."""
+    try:
+        text = repr(value)
+    except (
+        Exception
+    ) as error:  # whatever a value of the user's own raises, or an integer of thousands of digits
+        return f"a {type(value).__name__} that cannot be printed ({error})"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -8,9 +8,16 @@ from typing import Any, Literal
 import torch
 
 from pyro_favae.data import prepare
-from pyro_favae.errors import SpecError, SpecWarning
+from pyro_favae.errors import SpecError, SpecWarning, shown
 from pyro_favae.fitting.checkpoint import Checkpoint
-from pyro_favae.fitting.learning import copy_views, encoder_views, learn, seed_of, trained_views
+from pyro_favae.fitting.learning import (
+    copy_views,
+    encoder_views,
+    learn,
+    require_fit,
+    seed_of,
+    trained_views,
+)
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.history import Callback
 from pyro_favae.inference.settings import Scope, Settings
@@ -67,7 +74,7 @@ def fit(
     """
     if not isinstance(model, FAVAE):
         raise SpecError(f"fit needs a declaration fv.FAVAE(...), seen a {type(model).__name__}")
-    pretrained = dict(pretrained or {})
+    pretrained = {} if pretrained is None else pretrained
     _require_pretrained(model, pretrained)
     names = [name for name in encoder_views(model) if name not in pretrained]
     scope = Scope.afresh(model.views, trained_views(model, train, names), known=pretrained)
@@ -81,7 +88,7 @@ def fit(
         seed=seed_of(seed, keep),
         start=start,
         progress=progress,
-        callbacks=tuple(callbacks),
+        callbacks=callbacks,
     )
 
     def plug_in(guide: FAVAEGuide) -> None:
@@ -116,6 +123,7 @@ def refine(
     train: the views whose networks are trained, all when None. checkpoint, every, resume, settings: those of
     :func:`fit`. Units that were read off the data stay as they were.
     """
+    require_fit("refine", fitted)
     model = fitted.declaration
     everything = frozenset(model.views)
     trained = trained_views(model, train, encoder_views(model))
@@ -130,9 +138,13 @@ def refine(
 
 
 def _require_pretrained(model: FAVAE, pretrained: Mapping[str, Any]) -> None:
+    if not isinstance(pretrained, Mapping):
+        raise SpecError(
+            f"fit: pretrained is {shown(pretrained)}, expected a mapping of view names to networks"
+        )
     for name, networks in pretrained.items():
         if name not in encoder_views(model) or not isinstance(networks, Pretrained):
             raise SpecError(
-                f"fit: pretrained[{name!r}] is a {type(networks).__name__}, expected networks from fv.pretrain, "
+                f"fit: pretrained[{shown(name)}] is a {type(networks).__name__}, expected networks from fv.pretrain, "
                 f"fv.load_pretrained or fit.pretrained for one of the views {encoder_views(model)}"
             )

@@ -1,20 +1,21 @@
 """What every way of fitting shares: a declaration, aligned data and a scope go in, a fit comes out."""
 
-import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from pyro_favae.data import Dataset
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.fitting import fingerprint
 from pyro_favae.fitting.checkpoint import Checkpoint
+from pyro_favae.inference.device import device_for
 from pyro_favae.inference.fit import Run
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.processes import Processes
 from pyro_favae.inference.settings import Scope, Settings
-from pyro_favae.models.declaration import to_json
+from pyro_favae.models.declaration import require_count, to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.models.views import DecoderView
 from pyro_favae.results.fit import Fit
@@ -22,7 +23,13 @@ from pyro_favae.results.predictive import drawn_seed
 
 
 def pyro_pair(model: FAVAE, n_rows: int = 1) -> tuple[FAVAEModel, FAVAEGuide]:
-    """Return the untrained Pyro (model, guide) of a declaration, for a data set of ``n_rows`` rows."""
+    """Return the untrained Pyro (model, guide) of a declaration, for a data set of ``n_rows`` rows.
+
+    Raises :class:`SpecError` for what is no declaration and no number of rows.
+    """
+    if not isinstance(model, FAVAE):
+        raise SpecError(f"pyro_pair: model is a {type(model).__name__}, expected a declaration fv.FAVAE(...)")
+    require_count("pyro_pair", n_rows=n_rows)
     favae_model = FAVAEModel(model, n_rows)
     return favae_model, FAVAEGuide(favae_model)
 
@@ -84,6 +91,14 @@ def introduce(
     )
 
 
+def require_fit(owner: str, fitted: Any) -> None:
+    """Raise :class:`SpecError` unless this is a fit."""
+    if not isinstance(fitted, Fit):
+        raise SpecError(
+            f"{owner}: fitted is a {type(fitted).__name__}, expected the fv.Fit that fv.fit returns"
+        )
+
+
 def copy_views(source: FAVAEGuide, target: FAVAEGuide, names: Collection[str]) -> None:
     """Copy what was learnt of some views, and of the factors' prior, from one guide to another."""
     for name in names:
@@ -102,29 +117,10 @@ def trained_views(model: FAVAE, train: Collection[str] | None, default: Collecti
     """The views whose networks take gradient steps; raises :class:`SpecError` for one without networks."""
     if train is None:
         return frozenset(default)
-    strangers = [name for name in train if name not in encoder_views(model)]
-    if isinstance(train, str) or strangers:
+    known = encoder_views(model)
+    is_list = isinstance(train, Collection) and not isinstance(train, str)
+    if not is_list or not all(isinstance(name, str) and name in known for name in train):
         raise SpecError(
-            f"train is {train!r}, expected a list of names among the views with networks, {encoder_views(model)}"
+            f"train is {shown(train)}, expected a list of names among the views with networks, {known}"
         )
     return frozenset(train)
-
-
-def device_for(device: str | torch.device) -> torch.device:
-    """Return the device meant, ``"auto"`` being a CUDA GPU where there is one; raises :class:`SpecError`.
-
-    Several processes on a machine take a GPU each, by the number that torchrun gives them.
-    """
-    if device == "auto":
-        if not torch.cuda.is_available():
-            return torch.device("cpu")
-        if Processes.present().count == 1:
-            return torch.device("cuda")
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SpecError(
-            f"device {str(device)!r} cannot be used here: {error}; 'auto' takes what there is"
-        ) from error
-    return torch.device(device)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from pyro_favae.data import prepare
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.fitting.checkpoint import Checkpoint
 from pyro_favae.fitting.learning import introduce, seed_of, seeded
 from pyro_favae.inference.alone import PlainTraining
@@ -45,16 +45,17 @@ def pretrain(
     """
     if not isinstance(view, DecoderView):
         raise SpecError(
-            f"pretrain: {view!r} has no networks to train, expected a view such as fv.views.Image(...)"
+            f"pretrain: {shown(view)} has no networks to train, expected a view such as fv.views.Image(...)"
         )
     keep = Checkpoint.asked_for(checkpoint, every, resume)
+    train = not (type(epochs) is int and epochs == 0)
     settings = Settings(
-        epochs=epochs if epochs else 1,
+        epochs=epochs if train else 1,
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed_of(seed, keep),
         progress=progress,
-        callbacks=tuple(callbacks),
+        callbacks=callbacks,
     )
     with seeded(settings.seed, device) as place:
         guide = one_view_guide(view)
@@ -69,7 +70,7 @@ def pretrain(
         training.read_units()
         if keep is not None:
             keep.restore(training.load_state_dict)
-        if epochs:
+        if train:
             training()
         else:
             training.keep_scale()

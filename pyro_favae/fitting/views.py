@@ -8,12 +8,20 @@ from typing import Any
 import pandas as pd
 import torch
 
-from pyro_favae.data import known_views, prepare
-from pyro_favae.errors import SpecError
+from pyro_favae.data import prepare, require_view
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.fitting.checkpoint import Checkpoint
-from pyro_favae.fitting.learning import copy_views, encoder_views, learn, pyro_pair, seed_of
+from pyro_favae.fitting.learning import (
+    copy_views,
+    encoder_views,
+    learn,
+    pyro_pair,
+    require_fit,
+    seed_of,
+)
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.settings import Scope, Settings
+from pyro_favae.models.declaration import require_flag, require_name
 from pyro_favae.models.views import View
 from pyro_favae.results.fit import Fit
 from pyro_favae.results.pretrained import Pretrained
@@ -40,7 +48,12 @@ def add_view(
     last bit, and only the new view is fitted to it. pretrained: networks of the new view, left as they are.
     checkpoint, every, resume, settings: those of :func:`fit`. Raises :class:`SpecError` if there is such a view.
     """
+    require_fit("add_view", fitted)
     old = fitted.declaration
+    require_name("add_view", name=name)
+    require_flag("add_view", refine=refine)
+    if pretrained is not None and not isinstance(pretrained, Pretrained):
+        raise SpecError(f"add_view: pretrained is {shown(pretrained)}, expected networks from fv.pretrain")
     if name in old.views:
         raise SpecError(
             f"add_view: there is a view {name!r} already; remove it first, or choose another name"
@@ -70,8 +83,9 @@ def remove_view(fitted: Fit, name: str) -> Fit:
 
     Raises :class:`SpecError` for the last view.
     """
+    require_fit("remove_view", fitted)
     old = fitted.declaration
-    known_views(old, {name: None})
+    require_view(old, name)
     if len(old.views) == 1:
         raise SpecError(f"remove_view: {name!r} is the only view, expected another one to remain")
     model = replace(old, views={other: view for other, view in old.views.items() if other != name})

@@ -8,7 +8,7 @@ from math import prod
 
 from torch import nn
 
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, shown
 
 Shape = tuple[int, ...]
 Part = nn.Module | Callable[[Shape, int], nn.Module]
@@ -153,7 +153,7 @@ def register(name: str, encoder: Part, decoder: Part) -> None:
     called.
     """
     if not isinstance(name, str) or not name:
-        raise SpecError(f"register: the name is {name!r}, expected a non-empty string")
+        raise SpecError(f"register: the name is {shown(name)}, expected a non-empty string")
     if name in NETWORKS and not isinstance(NETWORKS[name], Given):
         raise SpecError(f"register: {name!r} is the name of a built-in network; choose another")
     for what, part in (("encoder", encoder), ("decoder", decoder)):
@@ -168,7 +168,7 @@ def find(name: str) -> Network:
     """Return the networks; raises :class:`SpecError` for an unknown name."""
     if not isinstance(name, str) or name not in NETWORKS:
         raise SpecError(
-            f"unknown network {name!r}; known: {', '.join(names())}; register a network of your own first: "
-            f"fv.networks.register({name!r}, encoder, decoder)"
+            f"unknown network {shown(name)}; known: {', '.join(names())}; register a network of your own first: "
+            f"fv.networks.register({shown(name)}, encoder, decoder)"
         )
     return NETWORKS[name]

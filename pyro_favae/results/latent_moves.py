@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from pyro_favae.data import given_views
-from pyro_favae.errors import DataError, SpecError
+from pyro_favae.errors import DataError, SpecError, shown
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.models.declaration import require_choice, require_number
 from pyro_favae.results.predictive import inferred, predict, transform
 
 
@@ -35,6 +36,11 @@ def edit(guide: FAVAEGuide, name: str, data: Any, attributes: Mapping[str, float
     The latents move by W̄ (E[g | attributes as wished] − E[g | attributes as they look]): what the attributes
     say of the shared factors changes, the private residual stays.
     """
+    if not isinstance(attributes, Mapping):
+        raise DataError(
+            f"edit: attributes is {shown(attributes)}, expected a mapping of their names to values"
+        )
+    require_number("edit", **{str(attribute): value for attribute, value in attributes.items()})
     other = _view_of_attributes(guide, name, attributes)
     features = list(guide.declaration.views[other].feature_names)
     seen = predict(guide, other, {name: data}, 0, seed=0).mean
@@ -49,11 +55,14 @@ def edit(guide: FAVAEGuide, name: str, data: Any, attributes: Mapping[str, float
 
 def interpolate(guide: FAVAEGuide, name: str, start: Any, end: Any, steps: int, space: str) -> np.ndarray:
     """Rows on the way from start to end, (steps, rows, *event)."""
-    if space not in ("private", "shared"):
-        raise SpecError(f"interpolate: space is {space!r}, expected 'private' or 'shared'")
-    first = latent_means(guide, name, start)
+    require_choice("interpolate", ("private", "shared"), space=space)
+    first, last = (latent_means(guide, name, data) for data in (start, end))
+    if len(first) != len(last):
+        raise DataError(
+            f"interpolate: {len(first)} rows to start from and {len(last)} to end at, expected as many"
+        )
     if space == "private":
-        move = latent_means(guide, name, end) - first
+        move = last - first
     else:
         factors = transform(guide, {name: end}).mean - transform(guide, {name: start}).mean
         move = _latent_shift(guide, name, factors)
@@ -92,8 +101,8 @@ def traverse(
 
 
 def _in_range(what: str, value: int, size: int) -> int:
-    if not 0 <= value < size:
-        raise SpecError(f"traverse: {what} {value} does not exist, expected 0 to {size - 1}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < size:
+        raise SpecError(f"traverse: {what} {shown(value)} does not exist, expected 0 to {size - 1}")
     return value
 
 

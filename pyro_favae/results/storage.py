@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pyro_favae.errors import FavaeError, LoadError, SaveError
+from pyro_favae.errors import FavaeError, LoadError, SaveError, shown
 from pyro_favae.results.integrity import DIGEST, digest, require_intact
 
 VERSION = "2"  # 1 had no digest
@@ -72,8 +72,8 @@ def _flush(path: Path) -> None:
 
 def read_tensors(path: str | os.PathLike, format_: str) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Header and tensors of a file; raises :class:`LoadError` if it is not one of this format, or not intact."""
-    if not Path(path).is_file():
-        raise LoadError(f"no file {str(path)!r}")
+    if not isinstance(path, str | os.PathLike) or not os.path.isfile(path):
+        raise LoadError(f"no file {shown(path)}")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}

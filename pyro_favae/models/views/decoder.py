@@ -10,7 +10,7 @@ from pyro import poutine
 from torch import Tensor, nn
 from torch.distributions import AffineTransform
 
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.models.declaration import require_count, require_positive
 from pyro_favae.models.likelihoods import Likelihood
 from pyro_favae.models.objectives import Objective, Plain
@@ -40,9 +40,9 @@ class DecoderView(View, ABC):
         require_count(kind, latent_dim=self.latent_dim)
         require_positive(kind, beta=self.beta)
         if not isinstance(self.likelihood, Likelihood):
-            raise SpecError(f"{kind}: likelihood is {self.likelihood!r}, expected one of fv.likelihoods")
+            raise SpecError(f"{kind}: likelihood is {shown(self.likelihood)}, expected one of fv.likelihoods")
         if not isinstance(self.objective, Objective):
-            raise SpecError(f"{kind}: objective is {self.objective!r}, expected one of fv.objectives")
+            raise SpecError(f"{kind}: objective is {shown(self.objective)}, expected one of fv.objectives")
         if self.likelihood.support not in self.supports:
             raise SpecError(
                 f"{kind}: {self.likelihood!r} is of {self.likelihood.support} data, expected one of "

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import DataError, SpecError
-from pyro_favae.models.declaration import require_count
+from pyro_favae.errors import DataError
+from pyro_favae.models.declaration import require_choice, require_count
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
 from pyro_favae.models.objectives import Objective, Plain
 from pyro_favae.models.priors import NoisePrior, WeightPrior
@@ -47,8 +47,7 @@ class Sequence(StandardisedView):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_count("views.Sequence", length=self.length, features=self.features, hidden=self.hidden)
-        if self.cell not in CELLS:
-            raise SpecError(f"views.Sequence: cell is {self.cell!r}, expected one of {', '.join(CELLS)}")
+        require_choice("views.Sequence", CELLS, cell=self.cell)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
