@@ -68,6 +68,10 @@ class Emission(nn.Module, ABC):
         """Data drawn given latents; the expectation for continuous data, whose pixel noise nobody wants."""
         return self.decode(latents)
 
+    def replicate(self, latents: Tensor) -> Tensor:
+        """Data drawn with all their noise, (rows, *event), from torch's own generator."""
+        return self.draw(latents)
+
     def filling(self, mean: Tensor, deviation: Tensor) -> Tensor:
         """What stands in for missing data, (rows, *event), given predictive means and standard deviations."""
         return mean
@@ -126,6 +130,11 @@ class View(Declaration, ABC):
     def column_names(self) -> tuple[str, ...]:
         """Names by which a table's columns are found in a data frame."""
         return self.feature_names
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the model draws the view's data; those of some views say what q(z) is instead."""
+        return True
 
     @abstractmethod
     def emission(self) -> Emission:

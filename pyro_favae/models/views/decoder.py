@@ -139,6 +139,9 @@ class DecoderEmission(Emission):
     def draw(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self._in_units(self.likelihood.draw(self.decoded(latents), generator))
 
+    def replicate(self, latents: Tensor) -> Tensor:
+        return self.distribution(latents).sample()
+
     def filling(self, mean: Tensor, deviation: Tensor) -> Tensor:
         return self.likelihood.filling(mean)
 
