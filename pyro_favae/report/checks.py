@@ -10,6 +10,13 @@ from pyro_favae.report.material import Material
 from pyro_favae.report.page import Section, note, picture, table, text
 from pyro_favae.results.predictive import inferred, predict_rows
 
+COLUMNS = {
+    "log_density": "log density",
+    "marginal_log_density": "marginal",
+    "marginal_score": "marginal score",
+    "rows": "rows that have it",
+}
+
 
 def checks(material: Material) -> Section | None:
     """Every view predicted from the others, and its probabilities held against what came true."""
@@ -28,7 +35,7 @@ def checks(material: Material) -> Section | None:
             note(
                 "These are the data given to this report. If the fit has learnt from them, the scores flatter it."
             ),
-            table(told),
+            table(told.rename(columns=COLUMNS)),
             *_calibrations(material),
         ),
     )
