@@ -3,6 +3,7 @@
 None relies on colour alone, and none changes matplotlib's settings.
 """
 
+from pyro_favae.plots.coverage import coverage
 from pyro_favae.plots.heat_maps import variance_explained, weights
 from pyro_favae.plots.influence import influence
 from pyro_favae.plots.latents import latent_traversal
@@ -10,6 +11,8 @@ from pyro_favae.plots.learning import bound
 from pyro_favae.plots.mosaic import images
 from pyro_favae.plots.moves import edits, generated, interpolation, reconstructions, traversal
 from pyro_favae.plots.overview import data_overview
+from pyro_favae.plots.psis import psis
+from pyro_favae.plots.ranks import rank_histogram
 from pyro_favae.plots.reliability import calibration
 from pyro_favae.plots.roles import sharing
 from pyro_favae.plots.scatter import factors
@@ -20,6 +23,7 @@ from pyro_favae.plots.topography import topography
 __all__ = [
     "bound",
     "calibration",
+    "coverage",
     "data_overview",
     "edits",
     "factors",
@@ -28,6 +32,8 @@ __all__ = [
     "influence",
     "interpolation",
     "latent_traversal",
+    "psis",
+    "rank_histogram",
     "reconstructions",
     "shares",
     "sharing",

@@ -6,13 +6,22 @@ from dataclasses import replace
 import torch
 
 from pyro_favae import diagnostics, plots
+from pyro_favae.models.views import Real
 from pyro_favae.report.material import Material
 from pyro_favae.report.page import Section, note, picture, table, text
 from pyro_favae.results.predictive import inferred, predict_rows
 
+DRAWS = 200  # that intervals are read off
+COLUMNS = {
+    "log_density": "log density",
+    "marginal_log_density": "marginal",
+    "marginal_score": "marginal score",
+    "rows": "rows that have it",
+}
+
 
 def checks(material: Material) -> Section | None:
-    """Every view predicted from the others, and its probabilities held against what came true."""
+    """Every view predicted from the others; probabilities and intervals held against what came true."""
     if material.data is None or len(material.views) < 2:
         return None
     told = diagnostics.leave_one_view_out(material.fit, material.data)
@@ -28,8 +37,9 @@ def checks(material: Material) -> Section | None:
             note(
                 "These are the data given to this report. If the fit has learnt from them, the scores flatter it."
             ),
-            table(told),
+            table(told.rename(columns=COLUMNS)),
             *_calibrations(material),
+            *_coverage(material),
         ),
     )
 
@@ -50,3 +60,16 @@ def _calibrations(material: Material) -> Iterator[str]:
             f"{name} predicted from the other views: of all predictions of 80 %, say, four in five should come true. "
             "Points on the dashed line do.",
         )
+
+
+def _coverage(material: Material) -> Iterator[str]:
+    """Of tables of numbers; pixels would take hundreds of passes through a decoder."""
+    if not any(isinstance(view, Real) for view in material.views.values()) or material.images:
+        return
+    found = diagnostics.coverage(material.fit, material.data, draws=DRAWS, seed=0)
+    yield picture(
+        plots.coverage(found),
+        "A fifth of the entries, chosen at random, predicted from the rest of their rows: how many lie in the "
+        "intervals that should hold half of them, and so on. Below the dashed line intervals are too narrow, above "
+        "it too wide.",
+    )

@@ -9,7 +9,7 @@ from pyro_favae import plots
 from pyro_favae.report.material import Material
 from pyro_favae.report.page import Section, heading, picture
 
-SHOWN, EDITED, PAIRS, DRAWN = 8, 4, 2, 8  # images, images changed, pairs to go between, images made up
+SHOWN, EDITED, PAIRS, DRAWN = 8, 4, 2, 9  # images, images changed, pairs to go between, images made up
 MOST_ROWS = 6  # of factors moved, of attributes set
 
 

@@ -26,9 +26,9 @@ def rows(material: Material) -> Section | None:
         (
             text(
                 "What is known of the rows beside the data, held against the factors: effects are correlations of "
-                "numbers, areas under the ROC curve (AUC, ½ for none) of two groups, and shares of variance (eta2) "
-                "of several. Listed, the strongest first, is what a false discovery rate of "
-                f"{100 * FALSE:.0f} % lets pass."
+                "numbers, areas under the ROC curve of two groups (AUC; ½ for none, 0 or 1 where a factor tells "
+                "them apart), and shares of variance of several (eta2). Listed, the strongest first, is what a "
+                f"false discovery rate of {100 * FALSE:.0f} % lets pass."
             ),
             table(found.set_index("covariate")[["factor", "measure", "effect", "p", "q", "rows"]]),
             picture(colour, caption),

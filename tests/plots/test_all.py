@@ -1,5 +1,6 @@
 """What every picture has in common."""
 
+import numpy as np
 import pytest
 from matplotlib import pyplot
 
@@ -7,6 +8,7 @@ import pyro_favae as fv
 from pyro_favae import plots
 from pyro_favae.diagnostics import influence
 from tests.diagnostics import simulated
+from tests.plots.judged import psis_of, table_of_coverage, uniform_ranks
 
 CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]
 #: one call of every picture, on axes
@@ -23,6 +25,9 @@ DRAWINGS = {
     "generated": lambda t, ax: plots.generated(t.digits, "digit", n=2, ax=ax),
     "reconstructions": lambda t, ax: plots.reconstructions(t.digits, "digit", t.images[:2], ax=ax),
     "interpolation": lambda t, ax: plots.interpolation(t.digits, "digit", t.images[:1], t.images[1:2], ax=ax),
+    "psis": lambda t, ax: plots.psis(psis_of(np.array([0.1, 0.9, 0.3])), ax=ax),
+    "rank_histogram": lambda t, ax: plots.rank_histogram(uniform_ranks(), ax=ax),
+    "coverage": lambda t, ax: plots.coverage(table_of_coverage(), ax=ax),
     "top_features": lambda t, ax: plots.top_features(t.real, "left", 0, ax=ax),
     "data_overview": lambda t, ax: plots.data_overview(t.real, t.data, ax=ax),
     "influence": lambda t, ax: plots.influence(influence(t.digits, "digit", t.images), ax=ax),
