@@ -9,7 +9,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import SpecError, SpecWarning
+from pyro_favae.errors import SpecError, SpecWarning, shown
 from pyro_favae.models.declaration import Declaration, require_count, require_positive
 from pyro_favae.models.describe import as_lines, model_table
 from pyro_favae.models.priors import ARD, FactorPrior, Gamma, NoisePrior, StandardNormal, WeightPrior
@@ -36,11 +36,11 @@ class FAVAE(Declaration):
     def __post_init__(self) -> None:
         if not isinstance(self.views, Mapping) or not self.views:
             raise SpecError(
-                f"FAVAE: views is {self.views!r}, expected a mapping of at least one name to a view"
+                f"FAVAE: views is {shown(self.views)}, expected a mapping of at least one name to a view"
             )
         for name, view in self.views.items():
             if not isinstance(name, str) or not name:
-                raise SpecError(f"FAVAE: view name {name!r} is not a non-empty string")
+                raise SpecError(f"FAVAE: view name {shown(name)} is not a non-empty string")
             if not isinstance(view, View):
                 raise SpecError(f"view {name!r} is a {type(view).__name__}, expected one of fv.views")
         object.__setattr__(self, "views", dict(self.views))
@@ -49,7 +49,9 @@ class FAVAE(Declaration):
         kinds = {"weights": WeightPrior, "noise": NoisePrior, "factors": FactorPrior}
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
-                raise SpecError(f"FAVAE: {name} is {getattr(self, name)!r}, expected a {kind.__name__} prior")
+                raise SpecError(
+                    f"FAVAE: {name} is {shown(getattr(self, name))}, expected a {kind.__name__} prior"
+                )
         for name, view in self.views.items():
             self.noise_of(name).check(name, view.latent_dim)
         if self.factors.column in self.views:

@@ -59,8 +59,8 @@ class WeightPriorPosterior(nn.Module, ABC):
         """
 
     @abstractmethod
-    def sample(self, view: str) -> None:
-        """Emit the guide's Pyro sites."""
+    def sample(self, view: str, features: pyro.plate) -> None:
+        """Emit the guide's Pyro sites; features: the plate over the view's features."""
 
 
 class NonConjugatePosterior(WeightPriorPosterior):

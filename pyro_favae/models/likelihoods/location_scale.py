@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pyro_favae.errors import SpecError
-from pyro_favae.models.declaration import require_positive
+from pyro_favae.models.declaration import require_choice, require_flag, require_positive
 from pyro_favae.models.likelihoods.base import Likelihood, LikelihoodModule, Support
 
 Link = Literal["sigmoid", "identity"]
@@ -33,8 +33,8 @@ class LocationScale(Likelihood):
     def __post_init__(self) -> None:
         kind = f"likelihoods.{type(self).__name__}"
         require_positive(kind, scale=self.scale)
-        if self.link not in LINKS:
-            raise SpecError(f"{kind}: link is {self.link!r}, expected one of {', '.join(LINKS)}")
+        require_choice(kind, LINKS, link=self.link)
+        require_flag(kind, learn=self.learn, per_feature=self.per_feature)
         if self.per_feature and not self.learn:
             raise SpecError(f"{kind}: per_feature says how to learn scales; declare learn=True with it")
 

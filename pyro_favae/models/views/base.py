@@ -10,8 +10,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import DataError, SpecError
-from pyro_favae.models.declaration import Declaration
+from pyro_favae.errors import DataError, SpecError, shown
+from pyro_favae.models.declaration import Declaration, require_count
 from pyro_favae.models.describe import view_table
 from pyro_favae.models.priors import NoisePrior, WeightPrior
 
@@ -68,6 +68,10 @@ class Emission(nn.Module, ABC):
         """Data drawn given latents; the expectation for continuous data, whose pixel noise nobody wants."""
         return self.decode(latents)
 
+    def replicate(self, latents: Tensor) -> Tensor:
+        """Data drawn with all their noise, (rows, *event), from torch's own generator."""
+        return self.draw(latents)
+
     def filling(self, mean: Tensor, deviation: Tensor) -> Tensor:
         """What stands in for missing data, (rows, *event), given predictive means and standard deviations."""
         return mean
@@ -106,7 +110,8 @@ class View(Declaration, ABC):
             prior = getattr(self, field)
             if prior is not None and not isinstance(prior, kind):
                 raise SpecError(
-                    f"views.{type(self).__name__}: {field} is {prior!r}, expected a {kind.__name__} prior or None"
+                    f"views.{type(self).__name__}: {field} is {shown(prior)}, expected a {kind.__name__} prior or "
+                    "None"
                 )
 
     def _repr_html_(self) -> str:
@@ -126,6 +131,11 @@ class View(Declaration, ABC):
     def column_names(self) -> tuple[str, ...]:
         """Names by which a table's columns are found in a data frame."""
         return self.feature_names
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the model draws the view's data; those of some views say what q(z) is instead."""
+        return True
 
     @abstractmethod
     def emission(self) -> Emission:
@@ -170,7 +180,7 @@ class TableView(View):
 
     @property
     def latent_dim(self) -> int:
-        return size_of(getattr(self, self.columns_field))
+        return number_of(getattr(self, self.columns_field))
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -184,21 +194,20 @@ class TableView(View):
 def features_of(kind: str, features: int | tuple[str, ...] | list[str]) -> int | tuple[str, ...]:
     """Validate a number of features or their names, and return it in hashable form."""
     if isinstance(features, bool) or not isinstance(features, int | tuple | list):
-        raise SpecError(f"{kind}: expected a number of features or their names, seen {features!r}")
+        raise SpecError(f"{kind}: expected a number of features or their names, seen {shown(features)}")
     if isinstance(features, int):
-        if features < 1:
-            raise SpecError(f"{kind}: {features} features, expected at least 1")
+        require_count(kind, features=features)
         return features
     names = tuple(features)
     if not names or any(not isinstance(name, str) for name in names):
-        raise SpecError(f"{kind}: feature names must be one or more strings, seen {features!r}")
+        raise SpecError(f"{kind}: feature names must be one or more strings, seen {shown(features)}")
     if len(set(names)) != len(names):
         raise SpecError(f"{kind}: feature names repeat: {sorted({n for n in names if names.count(n) > 1})}")
     return names
 
 
-def size_of(features: int | tuple[str, ...]) -> int:
-    """The number of features that were declared."""
+def number_of(features: int | tuple[str, ...]) -> int:
+    """How many features are declared, by number or by names."""
     return features if isinstance(features, int) else len(features)
 
 

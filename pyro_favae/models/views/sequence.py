@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import DataError, SpecError
-from pyro_favae.models.declaration import require_count
+from pyro_favae.errors import DataError
+from pyro_favae.models.declaration import require_choice, require_count
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
+from pyro_favae.models.objectives import Objective, Plain
 from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.real import Standardise
 from pyro_favae.models.views.standardised import StandardisedView
@@ -41,12 +42,12 @@ class Sequence(StandardisedView):
     beta: float = 1.0
     weights: WeightPrior | None = None
     noise: NoisePrior | None = None
+    objective: Objective = field(default_factory=Plain)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_count("views.Sequence", length=self.length, features=self.features, hidden=self.hidden)
-        if self.cell not in CELLS:
-            raise SpecError(f"views.Sequence: cell is {self.cell!r}, expected one of {', '.join(CELLS)}")
+        require_choice("views.Sequence", CELLS, cell=self.cell)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
