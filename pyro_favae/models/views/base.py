@@ -216,9 +216,16 @@ def names_of(features: int | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(i) for i in range(features)) if isinstance(features, int) else features
 
 
+def all_finite(data: Tensor) -> bool:
+    """Whether nothing is NaN or infinite, told by the extremes in one pass that allocates nothing."""
+    if not data.is_floating_point() or not data.numel():
+        return True
+    return all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(data))
+
+
 def require_finite(name: str, data: Tensor, missing_entries: bool = False) -> None:
     """Raise :class:`DataError` if an observed row holds an infinity, or a NaN where no entry may be missing."""
-    if not data.is_floating_point():
+    if all_finite(data):
         return
     bad = torch.isinf(data) if missing_entries else ~torch.isfinite(data)
     if bad.any():
