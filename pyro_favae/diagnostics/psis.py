@@ -85,7 +85,7 @@ def psis(fit: Fit, data: Mapping[str, Any], draws: int = 1000, seed: int | None 
         batches = list(inferred_batches(fit.guide, dataset))
         parts = [_log_ratios(fit.guide, batches) for _ in range(draws)]
         drawn = {name: torch.stack([part.sites[name] for part in parts]) for name in parts[0].sites}
-        whole, _ = row_log_likelihood(fit.guide, dataset, drawn, generator)
+        whole, _ = row_log_likelihood(fit.guide, dataset, drawn, generator, by_view=False)
     shared = np.array([part.shared for part in parts])
     rows, whole = np.stack([part.rows for part in parts], 1), whole.mT.cpu().numpy()  # (N, draws)
     return PSIS(

@@ -27,6 +27,7 @@ def row_log_likelihood(
     draws: Mapping[str, Tensor],
     generator: torch.Generator,
     n_latents: int = LATENT_DRAWS,
+    by_view: bool = True,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """log p(x_n | θ) of whole rows, and by view log p(x_nm | the row's other views, θ), (draws, rows) each, in nats.
 
@@ -34,17 +35,17 @@ def row_log_likelihood(
     exact where views are Gaussian given the factors and the factors standard normal. Elsewhere the average over
     ``n_latents`` draws of p(x, g, z) / q(g, z), with logits integrated by quadrature, q(g) the posterior given θ
     under the bound of binary and categorical views, and q(z) the encoders' (Burda et al. 2016): on average too low,
-    the less so the more draws.
+    the less so the more draws. by_view: whether the views' are wanted too, at the cost of one more pass for each.
     """
     n = len(next(iter(draws.values())))
-    whole, by_view = [], {name: [] for name in guide.names}
+    whole, views = [], {name: [] for name in guide.names if by_view}
     for batch in dataset.in_order(CHUNK, guide.device):
         rows = _RowBatch(guide, batch, n_latents, generator)
-        parts = [rows.given({name: values[i] for name, values in draws.items()}) for i in range(n)]
+        parts = [rows.given({name: values[i] for name, values in draws.items()}, views) for i in range(n)]
         whole.append(torch.stack([total for total, _ in parts]))
-        for name, others in by_view.items():
-            others.append(torch.stack([total - rest[name] for total, rest in parts]))
-    return torch.cat(whole, 1), {name: torch.cat(values, 1) for name, values in by_view.items()}
+        for name, scores in views.items():
+            scores.append(torch.stack([total - rest[name] for total, rest in parts]))
+    return torch.cat(whole, 1), {name: torch.cat(scores, 1) for name, scores in views.items()}
 
 
 class _RowBatch:
@@ -81,12 +82,14 @@ class _RowBatch:
         device = self.guide.device
         return torch.rand(shape, generator=self.generator, dtype=torch.float64, device=device)
 
-    def given(self, drawn: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """log p(x_n | θ), and the same without each of the views, (rows,) each."""
+    def given(
+        self, drawn: Mapping[str, Tensor], without: Iterable[str] = ()
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """log p(x_n | θ), and the same without each of some views, (rows,) each."""
         snapshot = self.base.given({name: self._view(name, drawn) for name in self.guide.names})
-        without = {name: [other for other in self.guide.names if other != name] for name in self.guide.names}
+        rest = {name: [other for other in self.guide.names if other != name] for name in without}
         whole = self._log_likelihood(snapshot, drawn, self.guide.names)
-        return whole, {name: self._log_likelihood(snapshot, drawn, rest) for name, rest in without.items()}
+        return whole, {name: self._log_likelihood(snapshot, drawn, names) for name, names in rest.items()}
 
     def _view(self, name: str, drawn: Mapping[str, Tensor]) -> ViewSnapshot:
         weights = torch.cat([drawn[f"{name}.weights"], drawn[f"{name}.bias"][:, None]], 1)

@@ -7,10 +7,14 @@ import pytest
 import torch
 
 import pyro_favae as fv
+from pyro_favae.data import prepare
 from pyro_favae.diagnostics import psis
 from pyro_favae.diagnostics.pareto import largest_shape, pareto_shape
+from pyro_favae.diagnostics.psis import _log_ratios
 from pyro_favae.errors import DataError
 from pyro_favae.results import Fit
+from pyro_favae.results.draws import seeded
+from pyro_favae.results.predictive import inferred_batches
 
 DRAWS = 300
 
@@ -32,8 +36,13 @@ def factors():
         "a": rng.normal(size=(30, 2)) @ rng.normal(size=(2, 4)) + rng.normal(size=(30, 4)),
         "e": np.hstack([rng.normal(size=(30, 2)), 0.1 + rng.random((30, 2))]),
     }
+    data["l"] = (rng.random((30, 2)) < 0.5).astype(float)
     data["a"][:3] = np.nan
-    views = {"a": fv.views.Real(4), "e": fv.views.Frozen(2, variances=True)}
+    views = {
+        "a": fv.views.Real(4),
+        "e": fv.views.Frozen(2, variances=True),
+        "l": fv.views.Bernoulli(2),
+    }
     fit = fv.fit(fv.FAVAE(views, 2, factors=fv.priors.Mixture(2)), data, epochs=20, seed=0, progress=False)
     return fit, data
 
@@ -54,6 +63,23 @@ def test_a_posterior_that_is_exact(biases):
     assert found.good_rows == 1
     assert "good" in repr(found)
     assert "too large" not in repr(found)
+
+
+def test_ratios_are_the_evidence_where_q_is_exact_and_the_bound_on_average(biases, factors):
+    fit, data = biases
+    batches = list(inferred_batches(fit.guide, prepare(fit.declaration, data)))
+    with torch.no_grad():
+        ratios = [_log_ratios(fit.guide, batches) for _ in range(5)]
+    assert [one.shared + one.rows.sum() for one in ratios] == pytest.approx([fit.elbo] * 5, abs=0.01)
+    rows = {"a": factors[1]["a"][3:]}
+    noisy = fv.fit(
+        fv.FAVAE({"a": fv.views.Real(4)}, 2), rows, epochs=60, tolerance=1e-9, seed=0, progress=False
+    )
+    batches = list(inferred_batches(noisy.guide, prepare(noisy.declaration, rows)))
+    with torch.no_grad(), seeded(noisy.guide, 0):
+        ratios = [_log_ratios(noisy.guide, batches) for _ in range(200)]
+    totals = np.array([one.shared + one.rows.sum() for one in ratios])
+    assert abs(totals.mean() - noisy.elbo) < 4 * totals.std() / np.sqrt(200) + 1e-3
 
 
 def test_one_that_is_far_too_narrow(biases):
