@@ -1,7 +1,14 @@
 """Factor-analysis variational autoencoders in Pyro: several views, one interpretable shared space."""
 
 from pyro_favae import datasets, diagnostics, errors, plots
-from pyro_favae.exports import to_arviz
+from pyro_favae.exports import (
+    FactorAnalysis,
+    FactorClassifier,
+    FactorRegressor,
+    to_anndata,
+    to_arviz,
+    to_mudata,
+)
 from pyro_favae.fitting import add_view, fit, pretrain, pyro_pair, refine, remove_view
 from pyro_favae.models import likelihoods, networks, priors, views
 from pyro_favae.models.declaration import from_json, to_json
@@ -13,6 +20,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FAVAE",
+    "FactorAnalysis",
+    "FactorClassifier",
+    "FactorRegressor",
     "Fit",
     "Pretrained",
     "add_view",
@@ -32,7 +42,9 @@ __all__ = [
     "refine",
     "remove_view",
     "report",
+    "to_anndata",
     "to_arviz",
     "to_json",
+    "to_mudata",
     "views",
 ]

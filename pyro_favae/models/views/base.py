@@ -179,7 +179,7 @@ class TableView(View):
 
     @property
     def latent_dim(self) -> int:
-        return len(self.feature_names)
+        return size_of(getattr(self, self.columns_field))
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -204,6 +204,11 @@ def features_of(kind: str, features: int | tuple[str, ...] | list[str]) -> int |
     if len(set(names)) != len(names):
         raise SpecError(f"{kind}: feature names repeat: {sorted({n for n in names if names.count(n) > 1})}")
     return names
+
+
+def size_of(features: int | tuple[str, ...]) -> int:
+    """The number of features that were declared."""
+    return features if isinstance(features, int) else len(features)
 
 
 def names_of(features: int | tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pyro_favae.models.declaration import counts_of
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
 from pyro_favae.models.networks import Dense
 from pyro_favae.models.priors import NoisePrior, WeightPrior
-from pyro_favae.models.views.base import features_of, names_of
+from pyro_favae.models.views.base import features_of, names_of, size_of
 from pyro_favae.models.views.real import Standardise
 from pyro_favae.models.views.standardised import StandardisedView
 
@@ -41,7 +41,7 @@ class Tabular(StandardisedView):
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        return (len(self.column_names),)
+        return (size_of(self.columns),)
 
     @property
     def column_names(self) -> tuple[str, ...]:
