@@ -18,7 +18,7 @@ BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 help:
 	@echo "make demo       install the package and run the demonstration into $(OUT)/"
 	@echo "make test       run the test suite"
-	@echo "make lint       check style; make format repairs it"
+	@echo "make lint       check style and types; make format repairs the style"
 	@echo "make notebooks  execute every notebook"
 	@echo "make bench      run the benchmarks"
 	@echo "make clean      remove the demonstration's output and the caches"
@@ -32,6 +32,7 @@ test: $(DEV_STAMP)
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
@@ -45,7 +46,7 @@ bench: $(DEV_STAMP)
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
 
 clean:
-	rm -rf $(OUT) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(OUT) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -25,12 +25,15 @@ class Declaration:
     """
 
     group: ClassVar[str] = ""
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.group:
             _KINDS[f"{cls.group}.{cls.__name__}"] = cls
-        cls.__repr__ = cls.__repr__  # of the class itself, or dataclass would write another
+        type.__setattr__(
+            cls, "__repr__", cls.__repr__
+        )  # of the class itself, or dataclass would write another
 
     def __repr__(self) -> str:
         return as_code(self)

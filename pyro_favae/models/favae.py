@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
@@ -13,7 +14,7 @@ from pyro_favae.errors import SpecError, SpecWarning, shown
 from pyro_favae.models.declaration import Declaration, require_count, require_positive
 from pyro_favae.models.describe import as_lines, model_table
 from pyro_favae.models.priors import ARD, FactorPrior, Gamma, NoisePrior, StandardNormal, WeightPrior
-from pyro_favae.models.views import View
+from pyro_favae.models.views import Emission, View
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ class FAVAEModel(nn.Module):
     data set, so a smaller batch is scaled up.
     """
 
+    _anchor: Tensor  # says on which device the model is
+
     def __init__(self, declaration: FAVAE, n_rows: int) -> None:
         super().__init__()
         self.declaration = declaration
@@ -103,9 +106,9 @@ class FAVAEModel(nn.Module):
         self.emissions = nn.ModuleList(view.emission() for view in declaration.views.values())
         self.register_buffer("_anchor", torch.zeros((), dtype=torch.float64), persistent=False)
 
-    def emission(self, name: str) -> nn.Module:
+    def emission(self, name: str) -> Emission:
         """The generative half of one view."""
-        return self.emissions[list(self.declaration.views).index(name)]
+        return cast(Emission, self.emissions[list(self.declaration.views).index(name)])
 
     def forward(
         self,
@@ -127,7 +130,9 @@ class FAVAEModel(nn.Module):
         prior = self.declaration.factors
         shared = prior.sample_globals(k, device)
         with pyro.plate("rows", self.n_rows, subsample=torch.arange(n, device=device), dim=-1):
-            factors = prior.sample_rows(shared, k, device, data.get(prior.column))
+            factors = prior.sample_rows(
+                shared, k, device, None if prior.column is None else data.get(prior.column)
+            )
             return {
                 name: self._sample_rows(name, factors, *views[name], data.get(name), observed.get(name))
                 for name in views

@@ -101,7 +101,7 @@ class Custom(WeightPrior):
             )
 
 
-def _distribution_class(name: Any) -> type[Distribution] | None:
+def _distribution_class(name: Any) -> type[Any] | None:
     """The class of Pyro's that has a name and says what its parameters are, if there is one."""
     cls = getattr(dist, name, None) if isinstance(name, str) else None
     if not (isinstance(cls, type) and issubclass(cls, Distribution)):
