@@ -24,6 +24,16 @@ class FAVAE(Declaration):
     weights and noise hold for every view that does not declare its own. Nothing trained is kept here.
     Raises :class:`SpecError` for a contradiction, and warns (:class:`SpecWarning`) of more factors than the views
     have latent dimensions.
+
+    >>> from pyro_favae import FAVAE, priors, views
+    >>> FAVAE({"spectrum": views.Real(600, weights=priors.FeatureARD()), "label": views.Categorical(3)}, n_factors=5)
+    FAVAE(
+        views={
+            'spectrum': views.Real(dim=600, weights=priors.FeatureARD()),
+            'label': views.Categorical(classes=3),
+        },
+        n_factors=5,
+    )
     """
 
     group = "models"
