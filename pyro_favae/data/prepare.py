@@ -78,9 +78,9 @@ def _aligned(
     given = {name: read(name, model.views[name], values) for name, values in data.items()}
     index = joined({name: rows.labels for name, rows in given.items() if rows.labels is not None}, index)
     named = index is not None
-    if not given:
+    if not given and labels is not None:
         index = labels.index
-    elif not named:
+    elif index is None:
         index = pd.RangeIndex(max(len(rows.source) for rows in given.values()))
     if not len(index):
         raise DataError(f"views {list(data)} have 0 rows, expected at least one")
