@@ -48,7 +48,7 @@ class MemmapSource(Source):
 
     def __init__(self, values: np.memmap, shape: tuple[int, ...] | None = None) -> None:
         """Shape: read the map as if it had this one; its own when left out."""
-        self.filename, self.offset, self.dtype = values.filename, values.offset, values.dtype
+        self.filename, self.offset, self.dtype = str(values.filename), values.offset, values.dtype
         self.shape = shape or values.shape
 
     @staticmethod

@@ -85,7 +85,7 @@ def _row(name: str, row: Any) -> np.ndarray:
 def _array(values: Any) -> np.ndarray:
     """An array, NaN where a masked one is masked: NumPy would hand out what the mask hides."""
     if isinstance(values, np.ma.MaskedArray):
-        return values.astype(np.result_type(values, np.float64)).filled(np.nan)
+        return np.ma.filled(values.astype(np.result_type(values, np.float64)), np.nan)
     return np.asarray(values)
 
 

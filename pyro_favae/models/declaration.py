@@ -25,19 +25,32 @@ class Declaration:
     """
 
     group: ClassVar[str] = ""
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.group:
             _KINDS[f"{cls.group}.{cls.__name__}"] = cls
-        cls.__repr__ = cls.__repr__  # of the class itself, or dataclass would write another
+        type.__setattr__(
+            cls, "__repr__", cls.__repr__
+        )  # of the class itself, or dataclass would write another
 
     def __repr__(self) -> str:
         return as_code(self)
 
 
 def to_json(declaration: Declaration) -> str:
-    """Write a declaration as JSON text that :func:`from_json` reads back to an equal object."""
+    """Write a declaration as JSON text that :func:`from_json` reads back to an equal object.
+
+    >>> from pyro_favae import from_json, priors
+    >>> print(to_json(priors.Normal(2.0)))
+    {
+      "kind": "priors.Normal",
+      "precision": 2.0
+    }
+    >>> from_json(to_json(priors.Normal(2.0))) == priors.Normal(2.0)
+    True
+    """
     return json.dumps(_encode(declaration), indent=2)
 
 
@@ -45,6 +58,11 @@ def from_json(text: str) -> Declaration:
     """Read a declaration; raises :class:`SpecError` for anything :func:`to_json` would not have written.
 
     Does not warn: who declared it was warned.
+
+    >>> from_json('{"kind": "priors.Normal", "precision": -1}')
+    Traceback (most recent call last):
+    ...
+    pyro_favae.errors.SpecError: priors.Normal: precision is -1, expected a finite number above 0
     """
     if not isinstance(text, str):
         raise SpecError(f"from_json: text is a {type(text).__name__}, expected what to_json wrote, a str")

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
@@ -13,7 +14,7 @@ from pyro_favae.errors import SpecError, SpecWarning, shown
 from pyro_favae.models.declaration import Declaration, require_count, require_positive
 from pyro_favae.models.describe import as_lines, model_table
 from pyro_favae.models.priors import ARD, FactorPrior, Gamma, NoisePrior, StandardNormal, WeightPrior
-from pyro_favae.models.views import View
+from pyro_favae.models.views import Emission, View
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,16 @@ class FAVAE(Declaration):
     weights and noise hold for every view that does not declare its own. Nothing trained is kept here.
     Raises :class:`SpecError` for a contradiction, and warns (:class:`SpecWarning`) of more factors than the views
     have latent dimensions.
+
+    >>> from pyro_favae import FAVAE, priors, views
+    >>> FAVAE({"spectrum": views.Real(600, weights=priors.FeatureARD()), "label": views.Categorical(3)}, n_factors=5)
+    FAVAE(
+        views={
+            'spectrum': views.Real(dim=600, weights=priors.FeatureARD()),
+            'label': views.Categorical(classes=3),
+        },
+        n_factors=5,
+    )
     """
 
     group = "models"
@@ -96,6 +107,8 @@ class FAVAEModel(nn.Module):
     data set, so a smaller batch is scaled up.
     """
 
+    _anchor: Tensor  # says on which device the model is
+
     def __init__(self, declaration: FAVAE, n_rows: int) -> None:
         super().__init__()
         self.declaration = declaration
@@ -103,9 +116,9 @@ class FAVAEModel(nn.Module):
         self.emissions = nn.ModuleList(view.emission() for view in declaration.views.values())
         self.register_buffer("_anchor", torch.zeros((), dtype=torch.float64), persistent=False)
 
-    def emission(self, name: str) -> nn.Module:
+    def emission(self, name: str) -> Emission:
         """The generative half of one view."""
-        return self.emissions[list(self.declaration.views).index(name)]
+        return cast(Emission, self.emissions[list(self.declaration.views).index(name)])
 
     def forward(
         self,
@@ -127,7 +140,9 @@ class FAVAEModel(nn.Module):
         prior = self.declaration.factors
         shared = prior.sample_globals(k, device)
         with pyro.plate("rows", self.n_rows, subsample=torch.arange(n, device=device), dim=-1):
-            factors = prior.sample_rows(shared, k, device, data.get(prior.column))
+            factors = prior.sample_rows(
+                shared, k, device, None if prior.column is None else data.get(prior.column)
+            )
             return {
                 name: self._sample_rows(name, factors, *views[name], data.get(name), observed.get(name))
                 for name in views

@@ -149,7 +149,11 @@ NETWORKS: dict[str, Network] = {
 
 
 def names() -> list[str]:
-    """The names that :func:`find` knows."""
+    """The names that :func:`find` knows.
+
+    >>> "small" in names()
+    True
+    """
     return sorted(NETWORKS)
 
 

@@ -1,6 +1,7 @@
 """What likelihoods of real numbers share: noise of some scale about what the decoder says."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ from pyro_favae.models.likelihoods.base import Likelihood, LikelihoodModule, Sup
 
 Link = Literal["sigmoid", "identity"]
 
-LINKS = {"sigmoid": torch.sigmoid, "identity": nn.Identity()}
+LINKS: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "identity": nn.Identity()}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class LocationScale(Likelihood):
 
 class LocationScaleModule(LikelihoodModule):
     """Holds log scales of shape (*features, *components), features only where each has its own."""
+
+    link: Callable[[Tensor], Tensor]
 
     def __init__(
         self, declared: LocationScale, event_shape: tuple[int, ...], components: tuple[int, ...] = ()

@@ -27,6 +27,10 @@ class Custom(WeightPrior):
     keeps the name and the numbers: what an instance holds in single precision is read as its shortest decimal.
     Raises :class:`SpecError` for a distribution that is not univariate, has no density on the whole real line
     that sums to one, or is not described by numbers alone.
+
+    >>> import pyro.distributions as dist
+    >>> Custom(dist.Laplace(0.0, 0.3)) == Custom("Laplace", loc=0.0, scale=0.3)
+    True
     """
 
     group = "priors"
@@ -101,7 +105,7 @@ class Custom(WeightPrior):
             )
 
 
-def _distribution_class(name: Any) -> type[Distribution] | None:
+def _distribution_class(name: Any) -> type[Any] | None:
     """The class of Pyro's that has a name and says what its parameters are, if there is one."""
     cls = getattr(dist, name, None) if isinstance(name, str) else None
     if not (isinstance(cls, type) and issubclass(cls, Distribution)):

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import pyro
@@ -22,14 +22,14 @@ class Moments(NamedTuple):
     mean: Tensor
     variance: Tensor  # about the mean, divided by the count
     largest: Tensor  # in absolute value
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # hides a tuple's own, which counts equal items
 
 
 class Emission(nn.Module, ABC):
     """p(data | W g + b): owns what the generative side of one view learns by gradient or reads off data."""
 
-    needs_moments: ClassVar[bool] = False  # whether units are read off the data
-    link_variance: ClassVar[float] = 0.0  # of the noise under which a latent's class or sign is what is seen
+    needs_moments: bool = False  # whether units are read off the data
+    link_variance: float = 0.0  # of the noise under which a latent's class or sign is what is seen
 
     @abstractmethod
     def sample(
@@ -101,7 +101,13 @@ class View(Declaration, ABC):
     binary: ClassVar[bool] = False  # whether the data are 0 or 1
     missing_entries: ClassVar[bool] = False  # whether single entries of a row may be missing
 
-    latent_dim: int
+    if TYPE_CHECKING:  # a property in fact would be taken for the field's default
+
+        @property
+        def latent_dim(self) -> int: ...
+
+    else:
+        latent_dim: int
     weights: WeightPrior | None
     noise: NoisePrior | None
 
@@ -216,9 +222,16 @@ def names_of(features: int | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(i) for i in range(features)) if isinstance(features, int) else features
 
 
+def all_finite(data: Tensor) -> bool:
+    """Whether nothing is NaN or infinite, told by the extremes in one pass that allocates nothing."""
+    if not data.is_floating_point() or not data.numel():
+        return True
+    return all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(data))
+
+
 def require_finite(name: str, data: Tensor, missing_entries: bool = False) -> None:
     """Raise :class:`DataError` if an observed row holds an infinity, or a NaN where no entry may be missing."""
-    if not data.is_floating_point():
+    if all_finite(data):
         return
     bad = torch.isinf(data) if missing_entries else ~torch.isfinite(data)
     if bad.any():

@@ -1,7 +1,7 @@
 """What views behind an encoder and a decoder have in common."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pyro
 import pyro.distributions as dist
@@ -95,12 +95,13 @@ class DecoderEmission(Emission):
         self.decoded_shape = view.event_shape if outputs == 1 else (outputs, *view.event_shape)
 
     def calibrate(self, moments: Moments) -> None:
-        self.units.calibrate(moments)
+        if self.units is not None:
+            self.units.calibrate(moments)
 
     def sample(
         self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None, observed: Tensor
     ) -> Tensor:
-        with poutine.mask(mask=observed.flatten(1).any(1)):
+        with poutine.mask(mask=cast(torch.BoolTensor, observed.flatten(1).any(1))):
             latents = pyro.sample(f"{view}.latents", dist.Normal(mean, precision**-0.5).to_event(1))
             return self.sample_data(view, latents, data, entries_of(observed))
 
@@ -168,16 +169,17 @@ def encoded_moments(
     output: Tensor | tuple[Tensor, Tensor], rows: int, latent_dim: int
 ) -> tuple[Tensor, Tensor]:
     """Means and log variances, (rows, D) each, of what an encoder gives; raises :class:`SpecError` otherwise."""
-    halves = output
+    halves: object = output
     if isinstance(output, Tensor) and output.shape == (rows, 2 * latent_dim):
         halves = output.chunk(2, dim=1)
-    pair = isinstance(halves, tuple | list) and all(isinstance(half, Tensor) for half in halves)
-    if not pair or [half.shape for half in halves] != 2 * [(rows, latent_dim)]:
-        raise SpecError(
-            f"the encoder gives {described(output)}, expected means and log variances, {(rows, 2 * latent_dim)} or "
-            f"a tuple of two {(rows, latent_dim)}"
-        )
-    return tuple(halves)
+    if isinstance(halves, tuple | list):
+        shapes = [half.shape for half in halves if isinstance(half, Tensor)]
+        if len(halves) == 2 and shapes == 2 * [(rows, latent_dim)]:
+            return halves[0], halves[1]
+    raise SpecError(
+        f"the encoder gives {described(output)}, expected means and log variances, {(rows, 2 * latent_dim)} or "
+        f"a tuple of two {(rows, latent_dim)}"
+    )
 
 
 def described(output: object) -> str:

@@ -54,6 +54,8 @@ class RealEmission(Emission):
     """The affine map from latents to the user's units."""
 
     needs_moments = True
+    location: Tensor
+    scale: Tensor
 
     def __init__(self, standardise: Standardise, size: int) -> None:
         super().__init__()

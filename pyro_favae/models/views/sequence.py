@@ -1,5 +1,6 @@
 """Sequences of vectors, of different lengths, behind a VAE with recurrent networks."""
 
+from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,7 +17,7 @@ from pyro_favae.models.views.real import Standardise
 from pyro_favae.models.views.standardised import StandardisedView
 
 Cell = Literal["gru", "lstm"]
-CELLS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Sequence(StandardisedView):
     def decoder(self) -> nn.Module:
         return SequenceDecoder(self)
 
-    def collected(self, name: str, rows: list[np.ndarray]) -> np.ndarray:
+    def collected(self, name: str, rows: Rows[np.ndarray]) -> np.ndarray:
         """Sequences (t_n, features), or (t_n,) of a single feature, padded with NaN to (rows, length, features)."""
         padded = np.full((len(rows), self.length, self.features), np.nan)
         for i, row in enumerate(rows):
