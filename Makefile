@@ -10,15 +10,18 @@ PIP := $(BIN)/python -m pip
 PINS := pyproject.toml constraints.txt
 USER_STAMP := $(VENV)/.favae-installed
 DEV_STAMP := $(VENV)/.favae-installed-dev
+DOCS_STAMP := $(VENV)/.favae-installed-docs
 BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format notebooks bench clean
+.PHONY: help demo test coverage docs lint format notebooks bench clean
 
 help:
 	@echo "make demo       install the package and run the demonstration into $(OUT)/"
 	@echo "make test       run the test suite"
-	@echo "make lint       check style; make format repairs it"
+	@echo "make coverage   run the quick tests; the share of lines they reach"
+	@echo "make docs       build the documentation's pages"
+	@echo "make lint       check style and types; make format repairs the style"
 	@echo "make notebooks  execute every notebook"
 	@echo "make bench      run the benchmarks"
 	@echo "make clean      remove the demonstration's output and the caches"
@@ -29,9 +32,19 @@ demo: $(USER_STAMP)
 test: $(DEV_STAMP)
 	$(BIN)/python -m pytest
 
+# All of it is reported; the two halves of the theory must be covered.
+coverage: $(DEV_STAMP)
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+	$(BIN)/coverage report --include="pyro_favae/models/*,pyro_favae/inference/*" --fail-under=90
+
+docs: $(DOCS_STAMP)
+	$(BIN)/sphinx-build -W --keep-going --quiet docs docs/_build/html
+	@echo "the pages are in docs/_build/html/index.html"
+
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
@@ -45,7 +58,7 @@ bench: $(DEV_STAMP)
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
 
 clean:
-	rm -rf $(OUT) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(OUT) .pytest_cache .ruff_cache .mypy_cache .hypothesis docs/_build docs/notebooks
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -59,4 +72,9 @@ $(USER_STAMP): $(PINS) | $(BIN)/python
 $(DEV_STAMP): $(PINS) | $(BIN)/python
 	$(PIP) install --quiet -c constraints.txt torch
 	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@ $(USER_STAMP)
+
+$(DOCS_STAMP): $(PINS) | $(BIN)/python
+	$(PIP) install --quiet -c constraints.txt torch
+	$(PIP) install --quiet -c constraints.txt -e ".[docs]"
 	@touch $@ $(USER_STAMP)

@@ -1,4 +1,17 @@
-"""Factor-analysis variational autoencoders in Pyro: several views, one interpretable shared space."""
+"""Factor-analysis variational autoencoders in Pyro: several views, one interpretable shared space.
+
+>>> import numpy as np
+>>> import pyro_favae as fv
+>>> rng = np.random.default_rng(0)
+>>> factor = rng.normal(size=(100, 1))
+>>> data = {"length": factor @ [[1.0, 2.0]], "tall": factor > 0}
+>>> data["length"] = data["length"] + 0.1 * rng.normal(size=(100, 2))
+>>> model = fv.FAVAE({"length": fv.views.Real(2), "tall": fv.views.Bernoulli(["tall"])}, n_factors=1)
+>>> fit = fv.fit(model, data, seed=0, progress=False, device="cpu")
+>>> fit.predict("tall", given={"length": [[2.0, 4.0], [-2.0, -4.0]]}).mean.round(1)
+array([[1.],
+       [0.]])
+"""
 
 from pyro_favae import datasets, diagnostics, errors, plots
 from pyro_favae.exports import (
@@ -10,7 +23,7 @@ from pyro_favae.exports import (
     to_mudata,
 )
 from pyro_favae.fitting import add_view, fit, pretrain, pyro_pair, refine, remove_view
-from pyro_favae.models import likelihoods, networks, priors, views
+from pyro_favae.models import likelihoods, networks, objectives, priors, views
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.report import report
@@ -35,6 +48,7 @@ __all__ = [
     "load",
     "load_pretrained",
     "networks",
+    "objectives",
     "plots",
     "pretrain",
     "priors",

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyro_favae.errors import DataError
+from pyro_favae.errors import DataError, shown
 from pyro_favae.models.favae import FAVAE
 
 
@@ -24,7 +24,10 @@ def split_labels(model: FAVAE, data: Mapping[str, Any]) -> tuple[Mapping[str, An
     labels = data[column]
     if labels is None or isinstance(labels, pd.Series):
         return views, labels
-    labels = np.asarray(labels, dtype=object)
+    try:
+        labels = np.asarray(labels, dtype=object)
+    except Exception as error:  # whatever an array-like of the user's own raises
+        raise DataError(f"{column!r} cannot be read as labels, one for each row: {error}") from error
     if labels.ndim != 1:
         raise DataError(f"{column!r} has shape {labels.shape}, expected one label for each row, (rows,)")
     return views, pd.Series(labels)
@@ -58,8 +61,8 @@ def row_groups(
     strange = (positions < 0) & ~missing
     if strange.any():
         raise DataError(
-            f"{column!r}: {labels.iloc[strange.argmax()]!r} of row {index[strange.argmax()]!r} is no declared group; "
-            f"declared: {list(groups)}"
+            f"{column!r}: {shown(labels.iloc[strange.argmax()])} of row {index[strange.argmax()]!r} is no declared "
+            f"group; declared: {list(groups)}"
         )
     return torch.from_numpy(np.where(missing, len(groups), positions))
 

@@ -13,9 +13,10 @@ from pyro_favae.data.groups import row_groups, split_labels
 from pyro_favae.data.labelled import joined, modalities
 from pyro_favae.data.reading import Given, as_rows, read
 from pyro_favae.data.source import Source
-from pyro_favae.errors import DataError
+from pyro_favae.errors import DataError, shown
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.views import View
+from pyro_favae.models.views.base import all_finite
 
 SCAN_BYTES = 2**24  # how much of a view is looked at at a time
 
@@ -57,9 +58,14 @@ def known_views(model: FAVAE, data: Mapping[str, Any]) -> None:
     """Raise :class:`DataError` unless data is a mapping whose keys are views of the model."""
     if not isinstance(data, Mapping):
         raise DataError(f"data is a {type(data).__name__}, expected a mapping of view names to arrays")
-    unknown = [name for name in data if name not in model.views]
-    if unknown:
-        raise DataError(f"unknown view {unknown[0]!r}; declared views: {list(model.views)}")
+    for name in data:
+        require_view(model, name)
+
+
+def require_view(model: FAVAE, name: Any) -> None:
+    """Raise :class:`DataError` unless this is the name of a view of the model."""
+    if not isinstance(name, str) or name not in model.views:
+        raise DataError(f"unknown view {shown(name)}; declared views: {list(model.views)}")
 
 
 def _aligned(
@@ -72,12 +78,18 @@ def _aligned(
     given = {name: read(name, model.views[name], values) for name, values in data.items()}
     index = joined({name: rows.labels for name, rows in given.items() if rows.labels is not None}, index)
     named = index is not None
-    if not given:
+    if not given and labels is not None:
         index = labels.index
-    elif not named:
+    elif index is None:
         index = pd.RangeIndex(max(len(rows.source) for rows in given.values()))
     if not len(index):
         raise DataError(f"views {list(data)} have 0 rows, expected at least one")
+    for name, rows in given.items():
+        if rows.labels is None and len(rows.source) != len(index):
+            raise DataError(
+                f"view {name!r} has {len(rows.source)} rows, expected {len(index)} as in the other views; "
+                "mark rows that lack a view by NaN or None, or give data frames to align by index"
+            )
     views = {}
     for name, view in model.views.items():
         if name not in given:
@@ -91,11 +103,6 @@ def _aligned(
 
 def _view_data(name: str, view: View, given: Given, index: pd.Index) -> ViewData:
     """The rows of a view at their places among all rows."""
-    if given.labels is None and len(given.source) != len(index):
-        raise DataError(
-            f"view {name!r} has {len(given.source)} rows, expected {len(index)} as in the other views; "
-            "mark rows that lack a view by NaN or None, or give data frames to align by index"
-        )
     present, partial = _scanned(name, view, given.source, given.absent)
     rows = ViewData(view, given.source, present, partial)
     if given.labels is None or given.labels.equals(index):
@@ -111,10 +118,10 @@ def _scanned(name: str, view: View, source: Source, absent: Tensor | None) -> tu
     for start in range(0, len(source), size):
         rows = slice(start, start + size)
         values = source.take(rows)
-        if values.is_floating_point():
+        if not all_finite(values):
             missing = torch.isnan(values).reshape(len(values), -1)
             present[rows] &= ~missing.all(1)
             partial = partial or bool(missing[present[rows]].any())
         if present[rows].any():
-            view.check(name, values[present[rows]])
+            view.check(name, values if present[rows].all() else values[present[rows]])
     return present, partial and view.missing_entries

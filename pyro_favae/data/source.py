@@ -48,7 +48,7 @@ class MemmapSource(Source):
 
     def __init__(self, values: np.memmap, shape: tuple[int, ...] | None = None) -> None:
         """Shape: read the map as if it had this one; its own when left out."""
-        self.filename, self.offset, self.dtype = values.filename, values.offset, values.dtype
+        self.filename, self.offset, self.dtype = str(values.filename), values.offset, values.dtype
         self.shape = shape or values.shape
 
     @staticmethod
@@ -87,3 +87,17 @@ class ReindexedSource(Source):
         values = taken.new_zeros(len(positions), *self.shape[1:])
         values[known] = taken
         return values
+
+
+class PartSource(Source):
+    """Consecutive rows of another source."""
+
+    def __init__(self, source: Source, rows: slice) -> None:
+        self.source, self.rows = source, range(*rows.indices(len(source)))
+        self.shape = (len(self.rows), *source.shape[1:])
+
+    def take(self, rows: slice | Tensor) -> Tensor:
+        if isinstance(rows, slice):
+            taken = self.rows[rows]
+            return self.source.take(slice(taken.start, taken.stop, taken.step))
+        return self.source.take(rows + self.rows.start)

@@ -1,7 +1,7 @@
 """Rows that a torch dataset makes or reads when they are asked for."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sized
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -71,7 +71,7 @@ def _length(name: str, dataset: Dataset) -> int:
     kind = type(dataset).__name__
     if not isinstance(dataset, IterableDataset):
         try:
-            return len(dataset)
+            return len(cast(Sized, dataset))
         except (TypeError, NotImplementedError) as error:
             raise DataError(
                 f"view {name!r} is a torch dataset without a length, a {kind}: {error}; expected a map-style one, "

@@ -25,15 +25,14 @@ def numbers(what: str, values: Any) -> Tensor:
     Raises :class:`DataError`, beginning with ``what``, for what holds no real numbers.
     """
     if isinstance(values, Tensor):
-        tensor = values.detach().cpu()
-        tensor = tensor if tensor.layout == torch.strided else tensor.to_dense()
+        tensor = _dense(what, values)
     else:
         try:
             array = _array(values)
             if array.dtype == object:
                 array = array.astype(np.float64)
             tensor = as_tensor(array)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # whatever an array-like of the user's own raises
             raise DataError(
                 f"{what} cannot be read as an array of numbers: {error}; rows of unequal shape or text "
                 "are the usual cause"
@@ -43,6 +42,19 @@ def numbers(what: str, values: Any) -> Tensor:
     if tensor.dtype in (torch.bool, torch.uint8) or tensor.is_floating_point():
         return tensor
     return tensor.to(torch.float64)
+
+
+def _dense(what: str, values: Tensor) -> Tensor:
+    """A tensor in memory as plain numbers; raises :class:`DataError` for one that holds none."""
+    if values.is_quantized or values.is_meta:
+        kind = (
+            "quantized: use its dequantize()"
+            if values.is_quantized
+            else "on the device 'meta', without numbers"
+        )
+        raise DataError(f"{what} is a tensor that is {kind}; expected one of numbers")
+    tensor = values.detach().cpu()
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
 
 
 def stacked(name: str, view: View, rows: Sequence[Any]) -> tuple[np.ndarray, Tensor | None]:
@@ -63,7 +75,7 @@ def stacked(name: str, view: View, rows: Sequence[Any]) -> tuple[np.ndarray, Ten
 def _row(name: str, row: Any) -> np.ndarray:
     try:
         return _array(row.detach().cpu() if isinstance(row, Tensor) else row)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # as above
         raise DataError(
             f"view {name!r}: a row of it cannot be read as an array of numbers: {error}; parts of unequal shape are "
             "the usual cause"
@@ -73,7 +85,7 @@ def _row(name: str, row: Any) -> np.ndarray:
 def _array(values: Any) -> np.ndarray:
     """An array, NaN where a masked one is masked: NumPy would hand out what the mask hides."""
     if isinstance(values, np.ma.MaskedArray):
-        return values.astype(np.result_type(values, np.float64)).filled(np.nan)
+        return np.ma.filled(values.astype(np.result_type(values, np.float64)), np.nan)
     return np.asarray(values)
 
 

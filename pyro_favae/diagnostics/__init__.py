@@ -4,11 +4,11 @@ from pyro_favae.diagnostics.association import associate
 from pyro_favae.diagnostics.convergence import Convergence, convergence
 from pyro_favae.diagnostics.coverage import coverage
 from pyro_favae.diagnostics.features import top_features
+from pyro_favae.diagnostics.influence import factor_influence, influence, view_influence
 from pyro_favae.diagnostics.information import (
     MutualInformation,
-    factor_influence,
-    influence,
     mutual_information,
+    streamed_mutual_information,
 )
 from pyro_favae.diagnostics.leave_one_out import leave_one_view_out
 from pyro_favae.diagnostics.matching import match_factors
@@ -22,12 +22,12 @@ from pyro_favae.diagnostics.summary import summary
 from pyro_favae.diagnostics.variance import Scale, total_variance_explained, variance_explained
 
 __all__ = [
-    "PSIS",
-    "SBC",
     "Calibration",
     "Convergence",
     "MutualInformation",
+    "PSIS",
     "Restarts",
+    "SBC",
     "Scale",
     "SharingWarning",
     "associate",
@@ -45,8 +45,10 @@ __all__ = [
     "restarts",
     "sharing",
     "simulation_based_calibration",
+    "streamed_mutual_information",
     "summary",
     "top_features",
     "total_variance_explained",
     "variance_explained",
+    "view_influence",
 ]

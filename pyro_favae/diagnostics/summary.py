@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pyro_favae.data import prepare
-from pyro_favae.diagnostics.information import influence
+from pyro_favae.diagnostics.influence import influence
 from pyro_favae.diagnostics.variance import total_variance_explained
 from pyro_favae.results import Fit
 

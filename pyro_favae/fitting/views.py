@@ -1,5 +1,6 @@
 """A fit with one view more, or one less."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -7,14 +8,22 @@ from typing import Any
 import pandas as pd
 import torch
 
-from pyro_favae.data import known_views, prepare
-from pyro_favae.errors import SpecError
-from pyro_favae.fitting.learning import copy_views, encoder_views, learn, pyro_pair
+from pyro_favae.data import prepare, require_view
+from pyro_favae.errors import SpecError, shown
+from pyro_favae.fitting.checkpoint import Checkpoint
+from pyro_favae.fitting.learning import (
+    copy_views,
+    encoder_views,
+    learn,
+    pyro_pair,
+    require_fit,
+    seed_of,
+)
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.settings import Scope, Settings
+from pyro_favae.models.declaration import require_flag, require_name
 from pyro_favae.models.views import View
 from pyro_favae.results.fit import Fit
-from pyro_favae.results.predictive import drawn_seed
 from pyro_favae.results.pretrained import Pretrained
 
 
@@ -28,15 +37,23 @@ def add_view(
     pretrained: Pretrained | None = None,
     seed: int | None = None,
     device: str | torch.device = "auto",
+    checkpoint: str | os.PathLike | None = None,
+    every: int | str = "5min",
+    resume: bool | str | os.PathLike = False,
     **settings: Any,
 ) -> Fit:
     """Return a fit with one view more.
 
     data: of all views, by name. refine: learn everything further from there; otherwise what was learnt stays, to the
     last bit, and only the new view is fitted to it. pretrained: networks of the new view, left as they are.
-    settings: those of :func:`fit`. Raises :class:`SpecError` if there is such a view.
+    checkpoint, every, resume, settings: those of :func:`fit`. Raises :class:`SpecError` if there is such a view.
     """
+    require_fit("add_view", fitted)
     old = fitted.declaration
+    require_name("add_view", name=name)
+    require_flag("add_view", refine=refine)
+    if pretrained is not None and not isinstance(pretrained, Pretrained):
+        raise SpecError(f"add_view: pretrained is {shown(pretrained)}, expected networks from fv.pretrain")
     if name in old.views:
         raise SpecError(
             f"add_view: there is a view {name!r} already; remove it first, or choose another name"
@@ -56,9 +73,9 @@ def add_view(
         if pretrained is not None:
             pretrained.plug_into(guide, name)
 
-    return learn(
-        model, prepare(model, data), Settings(seed=drawn_seed(seed), **settings), scope, device, known
-    )
+    keep = Checkpoint.asked_for(checkpoint, every, resume)
+    settings = Settings(seed=seed_of(seed, keep), **settings)
+    return learn(model, prepare(model, data), settings, scope, device, known, "add_view", keep)
 
 
 def remove_view(fitted: Fit, name: str) -> Fit:
@@ -66,8 +83,9 @@ def remove_view(fitted: Fit, name: str) -> Fit:
 
     Raises :class:`SpecError` for the last view.
     """
+    require_fit("remove_view", fitted)
     old = fitted.declaration
-    known_views(old, {name: None})
+    require_view(old, name)
     if len(old.views) == 1:
         raise SpecError(f"remove_view: {name!r} is the only view, expected another one to remain")
     model = replace(old, views={other: view for other, view in old.views.items() if other != name})

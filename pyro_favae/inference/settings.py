@@ -1,14 +1,15 @@
 """How to learn, and how much of a model."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.inference.history import Callback
-from pyro_favae.models.declaration import require_count, require_positive
+from pyro_favae.models.declaration import require_choice, require_count, require_flag, require_positive
 
 SCHEDULES = ("joint", "closed-form", "stochastic")
 STARTS = ("pca", "random")
+LARGEST_RATE = 1e30  # single precision holds little more
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,23 @@ class Settings:
     seed: int = 0
     start: str = "pca"
     progress: bool = True
-    callbacks: tuple[Callback, ...] = ()
+    callbacks: Sequence[Callback] = ()
 
     def __post_init__(self) -> None:
         require_count("fit", epochs=self.epochs, batch_size=self.batch_size)
         require_positive("fit", learning_rate=self.learning_rate, tolerance=self.tolerance)
-        for name, choices in (("schedule", SCHEDULES), ("start", STARTS)):
-            if getattr(self, name) not in choices:
-                expected = ", ".join(map(repr, choices))
-                raise SpecError(f"fit: {name} is {getattr(self, name)!r}, expected one of {expected}")
+        if self.learning_rate > LARGEST_RATE:
+            raise SpecError(
+                f"fit: learning_rate is {self.learning_rate:g}, expected at most {LARGEST_RATE:g}"
+            )
+        require_choice("fit", SCHEDULES, schedule=self.schedule)
+        require_choice("fit", STARTS, start=self.start)
+        require_flag("fit", progress=self.progress)
+        if not isinstance(self.callbacks, Sequence) or not all(map(callable, self.callbacks)):
+            raise SpecError(
+                f"fit: callbacks is {shown(self.callbacks)}, expected a list of functions of a pass's record"
+            )
+        object.__setattr__(self, "callbacks", tuple(self.callbacks))
 
 
 @dataclass(frozen=True)

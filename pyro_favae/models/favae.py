@@ -3,17 +3,18 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import SpecError, SpecWarning
+from pyro_favae.errors import SpecError, SpecWarning, shown
 from pyro_favae.models.declaration import Declaration, require_count, require_positive
 from pyro_favae.models.describe import as_lines, model_table
 from pyro_favae.models.priors import ARD, FactorPrior, Gamma, NoisePrior, StandardNormal, WeightPrior
-from pyro_favae.models.views import View
+from pyro_favae.models.views import Emission, View
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,16 @@ class FAVAE(Declaration):
     weights and noise hold for every view that does not declare its own. Nothing trained is kept here.
     Raises :class:`SpecError` for a contradiction, and warns (:class:`SpecWarning`) of more factors than the views
     have latent dimensions.
+
+    >>> from pyro_favae import FAVAE, priors, views
+    >>> FAVAE({"spectrum": views.Real(600, weights=priors.FeatureARD()), "label": views.Categorical(3)}, n_factors=5)
+    FAVAE(
+        views={
+            'spectrum': views.Real(dim=600, weights=priors.FeatureARD()),
+            'label': views.Categorical(classes=3),
+        },
+        n_factors=5,
+    )
     """
 
     group = "models"
@@ -36,11 +47,11 @@ class FAVAE(Declaration):
     def __post_init__(self) -> None:
         if not isinstance(self.views, Mapping) or not self.views:
             raise SpecError(
-                f"FAVAE: views is {self.views!r}, expected a mapping of at least one name to a view"
+                f"FAVAE: views is {shown(self.views)}, expected a mapping of at least one name to a view"
             )
         for name, view in self.views.items():
             if not isinstance(name, str) or not name:
-                raise SpecError(f"FAVAE: view name {name!r} is not a non-empty string")
+                raise SpecError(f"FAVAE: view name {shown(name)} is not a non-empty string")
             if not isinstance(view, View):
                 raise SpecError(f"view {name!r} is a {type(view).__name__}, expected one of fv.views")
         object.__setattr__(self, "views", dict(self.views))
@@ -49,7 +60,9 @@ class FAVAE(Declaration):
         kinds = {"weights": WeightPrior, "noise": NoisePrior, "factors": FactorPrior}
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
-                raise SpecError(f"FAVAE: {name} is {getattr(self, name)!r}, expected a {kind.__name__} prior")
+                raise SpecError(
+                    f"FAVAE: {name} is {shown(getattr(self, name))}, expected a {kind.__name__} prior"
+                )
         for name, view in self.views.items():
             self.noise_of(name).check(name, view.latent_dim)
         if self.factors.column in self.views:
@@ -94,6 +107,8 @@ class FAVAEModel(nn.Module):
     data set, so a smaller batch is scaled up.
     """
 
+    _anchor: Tensor  # says on which device the model is
+
     def __init__(self, declaration: FAVAE, n_rows: int) -> None:
         super().__init__()
         self.declaration = declaration
@@ -101,9 +116,9 @@ class FAVAEModel(nn.Module):
         self.emissions = nn.ModuleList(view.emission() for view in declaration.views.values())
         self.register_buffer("_anchor", torch.zeros((), dtype=torch.float64), persistent=False)
 
-    def emission(self, name: str) -> nn.Module:
+    def emission(self, name: str) -> Emission:
         """The generative half of one view."""
-        return self.emissions[list(self.declaration.views).index(name)]
+        return cast(Emission, self.emissions[list(self.declaration.views).index(name)])
 
     def forward(
         self,
@@ -125,7 +140,9 @@ class FAVAEModel(nn.Module):
         prior = self.declaration.factors
         shared = prior.sample_globals(k, device)
         with pyro.plate("rows", self.n_rows, subsample=torch.arange(n, device=device), dim=-1):
-            factors = prior.sample_rows(shared, k, device, data.get(prior.column))
+            factors = prior.sample_rows(
+                shared, k, device, None if prior.column is None else data.get(prior.column)
+            )
             return {
                 name: self._sample_rows(name, factors, *views[name], data.get(name), observed.get(name))
                 for name in views

@@ -10,12 +10,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyro_favae.data import known_views, prepare
-from pyro_favae.errors import SpecError
+from pyro_favae.data import prepare, require_view
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.inference.activity import active_factors
+from pyro_favae.inference.device import device_for
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.posterior import Posterior
-from pyro_favae.models.declaration import require_count
+from pyro_favae.models.declaration import require_count, require_flag, require_number
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.results import density, files, latent_moves, predictive
 from pyro_favae.results.pretrained import Pretrained
@@ -126,6 +127,7 @@ class Fit:
         the moments are of the decoded image, by Monte Carlo.
         """
         self._known(view)
+        require_count("predict", least=0, n_draws=n_draws)
         return predictive.predict(self.guide, view, given, n_draws, seed)
 
     def log_density(
@@ -164,6 +166,9 @@ class Fit:
         decoder's mean; with ``expected`` so do binary views, as probabilities given the drawn latents.
         """
         require_count("generate", n=n)
+        require_flag("generate", expected=expected)
+        if not isinstance(view, str | list | tuple) or not view:
+            raise SpecError(f"generate: view is {shown(view)}, expected a view's name or a list of names")
         names = [view] if isinstance(view, str) else list(view)
         for name in names:
             self._known(name)
@@ -231,6 +236,7 @@ class Fit:
         """
         self._known(view)
         require_count("traverse", steps=steps)
+        require_number("traverse", span=span)
         return latent_moves.traverse(self.guide, view, data, dimension, factor, steps, span, groups)
 
     def impute(self, data: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -255,7 +261,7 @@ class Fit:
         return (weights if unit is None else weights * unit[:, None]).cpu().numpy()
 
     def _known(self, view: str) -> None:
-        known_views(self.declaration, {view: None})
+        require_view(self.declaration, view)
 
     def __repr__(self) -> str:
         views = ", ".join(f"{name}: {active.sum()} factors" for name, active in self.active.iterrows())
@@ -282,4 +288,4 @@ class Fit:
 
 def load(path: str | os.PathLike, device: str | torch.device = "cpu") -> Fit:
     """Read a saved fit; raises :class:`LoadError` for a file that is foreign, truncated or tampered with."""
-    return Fit(*files.read(path, torch.device(device)))
+    return Fit(*files.read(path, device_for(device)))

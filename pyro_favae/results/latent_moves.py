@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyro_favae.errors import DataError, SpecError
+from pyro_favae.errors import DataError, SpecError, shown
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.models.declaration import require_choice, require_number
 from pyro_favae.models.views import DecoderView, View
 from pyro_favae.models.views.network import NetworkView
 from pyro_favae.results.predictive import in_pieces, predict, rows_given
@@ -42,6 +43,11 @@ def edit(
     The latents move by W̄ (E[g | attributes as wished] − E[g | attributes as they look]): what the attributes
     say of the shared factors changes, the private residual stays.
     """
+    if not isinstance(attributes, Mapping):
+        raise DataError(
+            f"edit: attributes is {shown(attributes)}, expected a mapping of their names to values"
+        )
+    require_number("edit", **{str(attribute): value for attribute, value in attributes.items()})
     other = _view_of_attributes(guide, name, attributes)
     given = with_groups(guide, {name: data}, groups)
     seen = _as_they_look(guide, other, given)
@@ -61,13 +67,16 @@ def interpolate(
     end_groups: Any = None,
 ) -> np.ndarray:
     """Rows on the way from start to end, (steps, rows, *event)."""
-    if space not in ("private", "shared"):
-        raise SpecError(f"interpolate: space is {space!r}, expected 'private' or 'shared'")
+    require_choice("interpolate", ("private", "shared"), space=space)
     ends = with_groups(guide, {name: end}, groups if end_groups is None else end_groups)
     starts = with_groups(guide, {name: start}, groups)
-    first = latent_means(guide, starts)
+    first, last = latent_means(guide, starts), latent_means(guide, ends)
+    if len(first) != len(last):
+        raise DataError(
+            f"interpolate: {len(first)} rows to start from and {len(last)} to end at, expected as many"
+        )
     if space == "private":
-        move = latent_means(guide, ends) - first
+        move = last - first
     else:
         move = _latent_shift(guide, name, _factor_means(guide, ends), _factor_means(guide, starts))
     shares = torch.linspace(0, 1, steps, dtype=first.dtype, device=first.device)
@@ -106,8 +115,8 @@ def traverse(
 
 
 def _in_range(what: str, value: int, size: int) -> int:
-    if not 0 <= value < size:
-        raise SpecError(f"traverse: {what} {value} does not exist, expected 0 to {size - 1}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < size:
+        raise SpecError(f"traverse: {what} {shown(value)} does not exist, expected 0 to {size - 1}")
     return value
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.data import Batch, Dataset, given_views
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.posterior import ViewPosterior
 from pyro_favae.inference.rows import Rows, ViewRows
@@ -115,8 +116,12 @@ def generator_for(guide: FAVAEGuide, seed: int | None) -> torch.Generator:
 
 
 def drawn_seed(seed: int | None) -> int:
-    """A seed as given, or drawn from torch's own generator."""
-    return int(torch.randint(2**31 - 1, ())) if seed is None else seed
+    """A seed as given, or drawn from torch's own generator; raises :class:`SpecError` for what is none."""
+    if seed is None:
+        return int(torch.randint(2**31 - 1, ()))
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise SpecError(f"seed is {shown(seed)}, expected None or a whole number from 0 to 2^63 − 1")
+    return int(seed)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ import torch
 
 from pyro_favae.data import prepare
 from pyro_favae.errors import LoadError, SpecError
+from pyro_favae.inference.device import device_for
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.models.declaration import from_json, require_count, to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
@@ -119,6 +120,7 @@ def one_view_guide(view: DecoderView) -> FAVAEGuide:
 
 def load_pretrained(path: str | os.PathLike, device: str | torch.device = "cpu") -> Pretrained:
     """Read saved networks; raises :class:`LoadError` for a file that is foreign, truncated or tampered with."""
+    device = device_for(device)
     header, tensors = read_tensors(path, FORMAT)
     try:
         declaration = from_json(header["declaration"])
@@ -127,7 +129,7 @@ def load_pretrained(path: str | os.PathLike, device: str | torch.device = "cpu")
         view = declaration.views[NAME]
         require_room(lambda: Pretrained(one_view_guide(view), pd.DataFrame())._modules(), tensors)
         pretrained = Pretrained(one_view_guide(view), read_history(header["history"]))
-        restore(pretrained._modules(), tensors, torch.device(device))
+        restore(pretrained._modules(), tensors, device)
         pretrained.guide.to(device).eval()
     except LoadError:
         raise

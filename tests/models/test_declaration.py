@@ -6,7 +6,7 @@ import json
 import pytest
 
 from pyro_favae.errors import SpecError
-from pyro_favae.models import likelihoods, views
+from pyro_favae.models import likelihoods, objectives, views
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.priors import (
@@ -57,6 +57,10 @@ DECLARATIONS = [
     Mixture(),
     Grouped(("a", "b"), column="batch", rate=2.0),
     StandardNormal(),
+    objectives.Plain(),
+    objectives.TotalCorrelation(4.0),
+    objectives.FactorVAE(2.0, hidden=(16, 16)),
+    objectives.DIP(1.0, 10.0, form="I"),
     likelihoods.Gaussian(0.3, learn=True),
     likelihoods.Bernoulli(),
     likelihoods.Laplace(0.5, learn=True, link="identity", per_feature=True),

@@ -6,9 +6,11 @@ from matplotlib import pyplot
 
 import pyro_favae as fv
 from pyro_favae import plots
+from pyro_favae.diagnostics import influence
 from tests.diagnostics import simulated
 from tests.plots.judged import psis_of, table_of_coverage, uniform_ranks
 
+CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]
 #: one call of every picture, on axes
 DRAWINGS = {
     "bound": lambda t, ax: plots.bound(t.real, ax=ax),
@@ -28,6 +30,12 @@ DRAWINGS = {
     "coverage": lambda t, ax: plots.coverage(table_of_coverage(), ax=ax),
     "top_features": lambda t, ax: plots.top_features(t.real, "left", 0, ax=ax),
     "data_overview": lambda t, ax: plots.data_overview(t.real, t.data, ax=ax),
+    "influence": lambda t, ax: plots.influence(influence(t.digits, "digit", t.images), ax=ax),
+    "latent_traversal": lambda t, ax: plots.latent_traversal(
+        t.digits.pretrained("digit"), t.images, [0], ax=ax
+    ),
+    "shares": lambda t, ax: plots.shares([100, 10, 0], {"error": [1, 2, 5]}, ax=ax),
+    "topography": lambda t, ax: plots.topography([0, 1, 2, 3], CORNERS, title="head", ax=ax),
 }
 
 

@@ -270,7 +270,10 @@ PICKLERS = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "ma
 
 
 def test_no_module_reads_or_writes_pickles():
+    """But for those that read other people's data sets, which may come as such."""
     for path in PACKAGE.rglob("*.py"):
+        if (PACKAGE / "datasets") in path.parents:
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = []
             if isinstance(node, ast.Import):

@@ -1,6 +1,7 @@
 """What likelihoods of real numbers share: noise of some scale about what the decoder says."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from pyro_favae.errors import SpecError
-from pyro_favae.models.declaration import require_positive
+from pyro_favae.models.declaration import require_choice, require_flag, require_positive
 from pyro_favae.models.likelihoods.base import Likelihood, LikelihoodModule, Support
 
 Link = Literal["sigmoid", "identity"]
 
-LINKS = {"sigmoid": torch.sigmoid, "identity": nn.Identity()}
+LINKS: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "identity": nn.Identity()}
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class LocationScale(Likelihood):
     def __post_init__(self) -> None:
         kind = f"likelihoods.{type(self).__name__}"
         require_positive(kind, scale=self.scale)
-        if self.link not in LINKS:
-            raise SpecError(f"{kind}: link is {self.link!r}, expected one of {', '.join(LINKS)}")
+        require_choice(kind, LINKS, link=self.link)
+        require_flag(kind, learn=self.learn, per_feature=self.per_feature)
         if self.per_feature and not self.learn:
             raise SpecError(f"{kind}: per_feature says how to learn scales; declare learn=True with it")
 
@@ -45,6 +46,8 @@ class LocationScale(Likelihood):
 
 class LocationScaleModule(LikelihoodModule):
     """Holds log scales of shape (*features, *components), features only where each has its own."""
+
+    link: Callable[[Tensor], Tensor]
 
     def __init__(
         self, declared: LocationScale, event_shape: tuple[int, ...], components: tuple[int, ...] = ()

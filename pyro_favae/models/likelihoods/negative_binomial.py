@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from pyro_favae.models.declaration import require_positive
+from pyro_favae.models.declaration import require_flag, require_positive
 from pyro_favae.models.likelihoods.base import Likelihood, LikelihoodModule, Support
 from pyro_favae.models.likelihoods.count import LARGEST_LOG, CountModule
 
@@ -30,6 +30,7 @@ class NegativeBinomial(Likelihood):
 
     def __post_init__(self) -> None:
         require_positive("likelihoods.NegativeBinomial", dispersion=self.dispersion)
+        require_flag("likelihoods.NegativeBinomial", learn=self.learn)
 
     @property
     def support(self) -> Support:

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
 
 import pyro
 from torch import Tensor
@@ -45,8 +44,9 @@ class FactorPrior(Declaration, ABC):
     data that says which of them each row is of.
     """
 
-    n_components: ClassVar[int] = 1
-    column: ClassVar[str | None] = None
+    n_components: int = 1  # these three are fields of the priors that have them
+    column: str | None = None
+    groups: tuple[str, ...] = ()
 
     @abstractmethod
     def sample_globals(self, n_factors: int, device) -> Mapping[str, Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.models.priors.base import WeightPrior
 
 DRAWS = 1001  # from which a density's width is read, to see that it is one
@@ -27,6 +27,10 @@ class Custom(WeightPrior):
     keeps the name and the numbers: what an instance holds in single precision is read as its shortest decimal.
     Raises :class:`SpecError` for a distribution that is not univariate, has no density on the whole real line
     that sums to one, or is not described by numbers alone.
+
+    >>> import pyro.distributions as dist
+    >>> Custom(dist.Laplace(0.0, 0.3)) == Custom("Laplace", loc=0.0, scale=0.3)
+    True
     """
 
     group = "priors"
@@ -44,7 +48,7 @@ class Custom(WeightPrior):
             values = dict(parameters) | named
         except (TypeError, ValueError) as error:
             raise SpecError(
-                f"priors.Custom: parameters is {parameters!r}, expected numbers by name"
+                f"priors.Custom: parameters is {shown(parameters)}, expected numbers by name"
             ) from error
         object.__setattr__(self, "distribution", distribution)
         object.__setattr__(
@@ -56,7 +60,9 @@ class Custom(WeightPrior):
         """The distribution of one weight, in double precision; raises :class:`SpecError` if there is none."""
         cls = _distribution_class(self.distribution)
         if cls is None:
-            raise SpecError(f"priors.Custom: pyro.distributions has no distribution {self.distribution!r}")
+            raise SpecError(
+                f"priors.Custom: pyro.distributions has no distribution {shown(self.distribution)}"
+            )
         values = {k: torch.tensor(v, dtype=torch.float64, device=device) for k, v in self.parameters}
         try:
             return cls(**values, validate_args=validate_args)
@@ -99,7 +105,7 @@ class Custom(WeightPrior):
             )
 
 
-def _distribution_class(name: Any) -> type[Distribution] | None:
+def _distribution_class(name: Any) -> type[Any] | None:
     """The class of Pyro's that has a name and says what its parameters are, if there is one."""
     cls = getattr(dist, name, None) if isinstance(name, str) else None
     if not (isinstance(cls, type) and issubclass(cls, Distribution)):
@@ -126,7 +132,7 @@ def _number(name: str, value: Any) -> float:
     if isinstance(value, np.floating):
         value = float(str(value))
     if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise SpecError(f"priors.Custom: parameter {name!r} is {value!r}, expected one finite number")
+        raise SpecError(f"priors.Custom: parameter {name!r} is {shown(value)}, expected one finite number")
     return float(value)
 
 

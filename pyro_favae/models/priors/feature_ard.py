@@ -33,14 +33,14 @@ class FeatureARD(WeightPrior):
 
     def sample(self, view: str, features: pyro.plate, n_factors: int, device) -> Tensor:
         """Emit ``{view}.relevance`` (K,), ``{view}.feature_relevance`` (D,) and ``{view}.weights`` (D, K)."""
-        of_factors, of_features = (
-            dist.Gamma(*(torch.tensor(v, dtype=torch.float64, device=device) for v in values))
-            for values in ((self.shape, self.rate), (self.feature_shape, self.feature_rate))
-        )
+        own = (self.shape, self.rate, self.feature_shape, self.feature_rate)
+        shape, rate, feature_shape, feature_rate = torch.tensor(own, dtype=torch.float64, device=device)
         with pyro.plate(f"{view}.factors", n_factors, dim=-1):
-            relevance = pyro.sample(f"{view}.relevance", of_factors)
+            relevance = pyro.sample(f"{view}.relevance", dist.Gamma(shape, rate))
         with features:
-            feature_relevance = pyro.sample(f"{view}.feature_relevance", of_features)
+            feature_relevance = pyro.sample(
+                f"{view}.feature_relevance", dist.Gamma(feature_shape, feature_rate)
+            )
             precision = (feature_relevance[..., None] * relevance).clamp_min(torch.finfo(torch.float64).tiny)
             prior = dist.Normal(torch.zeros_like(precision), precision**-0.5)
             return pyro.sample(f"{view}.weights", prior.to_event(1))

@@ -36,7 +36,7 @@ class FixedNoise(NoisePrior):
         return isinstance(self.precision, tuple)
 
     def check(self, view: str, n_features: int) -> None:
-        if self.per_feature and len(self.precision) != n_features:
+        if isinstance(self.precision, tuple) and len(self.precision) != n_features:
             raise SpecError(
                 f"view {view!r}: its noise priors.FixedNoise has {len(self.precision)} precisions, expected "
                 f"{n_features}, one for each feature, or a single number for all"

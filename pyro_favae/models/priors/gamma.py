@@ -7,7 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_favae.models.declaration import require_positive
+from pyro_favae.models.declaration import require_flag, require_positive
 from pyro_favae.models.priors.base import NoisePrior
 
 
@@ -26,6 +26,7 @@ class Gamma(NoisePrior):
 
     def __post_init__(self) -> None:
         require_positive("priors.Gamma", shape=self.shape, rate=self.rate)
+        require_flag("priors.Gamma", per_feature=self.per_feature)
 
     def sample(self, site: str, features: pyro.plate, unit: Tensor | None, device) -> Tensor:
         shape, rate = (torch.tensor(v, dtype=torch.float64, device=device) for v in (self.shape, self.rate))

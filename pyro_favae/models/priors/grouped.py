@@ -8,7 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.models.declaration import require_positive
 from pyro_favae.models.priors.base import FactorPrior
 
@@ -40,10 +40,12 @@ class Grouped(FactorPrior):
         owner = "priors.Grouped"
         labels = self.groups
         if isinstance(labels, str) or not isinstance(labels, tuple | list) or not labels:
-            raise SpecError(f"{owner}: groups is {labels!r}, expected a sequence of at least one label")
+            raise SpecError(f"{owner}: groups is {shown(labels)}, expected a sequence of at least one label")
         for label in [*labels, self.column]:
             if not isinstance(label, str) or not label:
-                raise SpecError(f"{owner}: {label!r} is not a non-empty string, as labels and column must be")
+                raise SpecError(
+                    f"{owner}: {shown(label)} is not a non-empty string, as labels and column must be"
+                )
         if len(set(labels)) < len(labels):
             repeated = next(label for label in labels if labels.count(label) > 1)
             raise SpecError(f"{owner}: the group {repeated!r} is declared twice")

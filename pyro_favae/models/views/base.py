@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import pyro
@@ -10,8 +10,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import DataError, SpecError
-from pyro_favae.models.declaration import Declaration
+from pyro_favae.errors import DataError, SpecError, shown
+from pyro_favae.models.declaration import Declaration, require_count
 from pyro_favae.models.describe import view_table
 from pyro_favae.models.priors import NoisePrior, WeightPrior
 
@@ -22,14 +22,14 @@ class Moments(NamedTuple):
     mean: Tensor
     variance: Tensor  # about the mean, divided by the count
     largest: Tensor  # in absolute value
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # hides a tuple's own, which counts equal items
 
 
 class Emission(nn.Module, ABC):
     """p(data | W g + b): owns what the generative side of one view learns by gradient or reads off data."""
 
-    needs_moments: ClassVar[bool] = False  # whether units are read off the data
-    link_variance: ClassVar[float] = 0.0  # of the noise under which a latent's class or sign is what is seen
+    needs_moments: bool = False  # whether units are read off the data
+    link_variance: float = 0.0  # of the noise under which a latent's class or sign is what is seen
 
     @abstractmethod
     def sample(
@@ -101,7 +101,13 @@ class View(Declaration, ABC):
     binary: ClassVar[bool] = False  # whether the data are 0 or 1
     missing_entries: ClassVar[bool] = False  # whether single entries of a row may be missing
 
-    latent_dim: int
+    if TYPE_CHECKING:  # a property in fact would be taken for the field's default
+
+        @property
+        def latent_dim(self) -> int: ...
+
+    else:
+        latent_dim: int
     weights: WeightPrior | None
     noise: NoisePrior | None
 
@@ -110,7 +116,8 @@ class View(Declaration, ABC):
             prior = getattr(self, field)
             if prior is not None and not isinstance(prior, kind):
                 raise SpecError(
-                    f"views.{type(self).__name__}: {field} is {prior!r}, expected a {kind.__name__} prior or None"
+                    f"views.{type(self).__name__}: {field} is {shown(prior)}, expected a {kind.__name__} prior or "
+                    "None"
                 )
 
     def _repr_html_(self) -> str:
@@ -179,7 +186,7 @@ class TableView(View):
 
     @property
     def latent_dim(self) -> int:
-        return size_of(getattr(self, self.columns_field))
+        return number_of(getattr(self, self.columns_field))
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -193,21 +200,20 @@ class TableView(View):
 def features_of(kind: str, features: int | tuple[str, ...] | list[str]) -> int | tuple[str, ...]:
     """Validate a number of features or their names, and return it in hashable form."""
     if isinstance(features, bool) or not isinstance(features, int | tuple | list):
-        raise SpecError(f"{kind}: expected a number of features or their names, seen {features!r}")
+        raise SpecError(f"{kind}: expected a number of features or their names, seen {shown(features)}")
     if isinstance(features, int):
-        if features < 1:
-            raise SpecError(f"{kind}: {features} features, expected at least 1")
+        require_count(kind, features=features)
         return features
     names = tuple(features)
     if not names or any(not isinstance(name, str) for name in names):
-        raise SpecError(f"{kind}: feature names must be one or more strings, seen {features!r}")
+        raise SpecError(f"{kind}: feature names must be one or more strings, seen {shown(features)}")
     if len(set(names)) != len(names):
         raise SpecError(f"{kind}: feature names repeat: {sorted({n for n in names if names.count(n) > 1})}")
     return names
 
 
-def size_of(features: int | tuple[str, ...]) -> int:
-    """The number of features that were declared."""
+def number_of(features: int | tuple[str, ...]) -> int:
+    """How many features are declared, by number or by names."""
     return features if isinstance(features, int) else len(features)
 
 
@@ -216,9 +222,16 @@ def names_of(features: int | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(i) for i in range(features)) if isinstance(features, int) else features
 
 
+def all_finite(data: Tensor) -> bool:
+    """Whether nothing is NaN or infinite, told by the extremes in one pass that allocates nothing."""
+    if not data.is_floating_point() or not data.numel():
+        return True
+    return all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(data))
+
+
 def require_finite(name: str, data: Tensor, missing_entries: bool = False) -> None:
     """Raise :class:`DataError` if an observed row holds an infinity, or a NaN where no entry may be missing."""
-    if not data.is_floating_point():
+    if all_finite(data):
         return
     bad = torch.isinf(data) if missing_entries else ~torch.isfinite(data)
     if bad.any():

@@ -63,9 +63,8 @@ class BernoulliEmission(Emission):
 
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Integrates the logistic by Gauss-Hermite quadrature; σ(mean) would be overconfident."""
-        nodes, weights = hermgauss(QUADRATURE_NODES)
-        nodes = torch.as_tensor(nodes).to(mean) * 2**0.5
-        weights = torch.as_tensor(weights).to(mean) / torch.pi**0.5
+        nodes, weights = (torch.as_tensor(values).to(mean) for values in hermgauss(QUADRATURE_NODES))
+        nodes, weights = nodes * 2**0.5, weights / torch.pi**0.5
         probability = torch.zeros_like(mean)
         for node, weight in zip(nodes, weights, strict=True):
             probability = probability + weight * (mean + variance.sqrt() * node).sigmoid()

@@ -1,7 +1,7 @@
 """What views behind an encoder and a decoder have in common."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pyro
 import pyro.distributions as dist
@@ -10,9 +10,10 @@ from pyro import poutine
 from torch import Tensor, nn
 from torch.distributions import AffineTransform
 
-from pyro_favae.errors import SpecError
+from pyro_favae.errors import SpecError, shown
 from pyro_favae.models.declaration import require_count, require_positive
 from pyro_favae.models.likelihoods import Likelihood
+from pyro_favae.models.objectives import Objective, Plain
 from pyro_favae.models.views.base import Emission, Moments, View, names_of, require_finite
 from pyro_favae.models.views.real import RealEmission
 
@@ -21,8 +22,9 @@ class DecoderView(View, ABC):
     """x_n ~ likelihood(decoder(z_n)), z_n ~ N(W g_n + b, 1/τ); q(z_n) = N(μ(x_n), diag s(x_n)) from an encoder.
 
     FA-VAE paper, Eqs. 7 and 8. A kind declares its data's shape and its networks. beta: tempers the view's likelihood
-    by 1/beta while learning, as in a β-VAE. With ``missing_entries``, entries that are missing are zero for the
-    encoder, which is also told which are observed, and do not occur in the likelihood.
+    by 1/beta while learning, as in a β-VAE. objective: what its networks descend besides, see ``fv.objectives``. With
+    ``missing_entries``, entries that are missing are zero for the encoder, which is also told which are observed, and
+    do not occur in the likelihood.
     """
 
     supports: ClassVar[tuple[str, ...]] = ("real", "unit", "count", "class")  # of the likelihood
@@ -30,6 +32,7 @@ class DecoderView(View, ABC):
     latent_dim: int
     likelihood: Likelihood
     beta: float
+    objective: Objective = Plain()  # of kinds that declare no choice
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -37,7 +40,9 @@ class DecoderView(View, ABC):
         require_count(kind, latent_dim=self.latent_dim)
         require_positive(kind, beta=self.beta)
         if not isinstance(self.likelihood, Likelihood):
-            raise SpecError(f"{kind}: likelihood is {self.likelihood!r}, expected one of fv.likelihoods")
+            raise SpecError(f"{kind}: likelihood is {shown(self.likelihood)}, expected one of fv.likelihoods")
+        if not isinstance(self.objective, Objective):
+            raise SpecError(f"{kind}: objective is {shown(self.objective)}, expected one of fv.objectives")
         if self.likelihood.support not in self.supports:
             raise SpecError(
                 f"{kind}: {self.likelihood!r} is of {self.likelihood.support} data, expected one of "
@@ -90,12 +95,13 @@ class DecoderEmission(Emission):
         self.decoded_shape = view.event_shape if outputs == 1 else (outputs, *view.event_shape)
 
     def calibrate(self, moments: Moments) -> None:
-        self.units.calibrate(moments)
+        if self.units is not None:
+            self.units.calibrate(moments)
 
     def sample(
         self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None, observed: Tensor
     ) -> Tensor:
-        with poutine.mask(mask=observed.flatten(1).any(1)):
+        with poutine.mask(mask=cast(torch.BoolTensor, observed.flatten(1).any(1))):
             latents = pyro.sample(f"{view}.latents", dist.Normal(mean, precision**-0.5).to_event(1))
             return self.sample_data(view, latents, data, entries_of(observed))
 
@@ -163,16 +169,17 @@ def encoded_moments(
     output: Tensor | tuple[Tensor, Tensor], rows: int, latent_dim: int
 ) -> tuple[Tensor, Tensor]:
     """Means and log variances, (rows, D) each, of what an encoder gives; raises :class:`SpecError` otherwise."""
-    halves = output
+    halves: object = output
     if isinstance(output, Tensor) and output.shape == (rows, 2 * latent_dim):
         halves = output.chunk(2, dim=1)
-    pair = isinstance(halves, tuple | list) and all(isinstance(half, Tensor) for half in halves)
-    if not pair or [half.shape for half in halves] != 2 * [(rows, latent_dim)]:
-        raise SpecError(
-            f"the encoder gives {described(output)}, expected means and log variances, {(rows, 2 * latent_dim)} or "
-            f"a tuple of two {(rows, latent_dim)}"
-        )
-    return tuple(halves)
+    if isinstance(halves, tuple | list):
+        shapes = [half.shape for half in halves if isinstance(half, Tensor)]
+        if len(halves) == 2 and shapes == 2 * [(rows, latent_dim)]:
+            return halves[0], halves[1]
+    raise SpecError(
+        f"the encoder gives {described(output)}, expected means and log variances, {(rows, 2 * latent_dim)} or "
+        f"a tuple of two {(rows, latent_dim)}"
+    )
 
 
 def described(output: object) -> str:

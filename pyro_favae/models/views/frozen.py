@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.errors import DataError
+from pyro_favae.models.declaration import require_flag
 from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.base import Emission, Moments, TableView, require_finite, sample_latents
 from pyro_favae.models.views.real import RealEmission, Standardise, require_standardise
@@ -32,6 +33,7 @@ class Frozen(TableView):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_standardise("views.Frozen", self.standardise)
+        require_flag("views.Frozen", variances=self.variances)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import torch
 from pyro.distributions.transforms import AffineTransform
 from torch import Tensor
 
-from pyro_favae.errors import SpecError
+from pyro_favae.models.declaration import require_choice
 from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.base import Emission, Moments, TableView, require_finite
 
@@ -47,14 +47,15 @@ class Real(TableView):
 
 def require_standardise(owner: str, value: str) -> None:
     """Raise :class:`SpecError` unless value is one of :data:`Standardise`."""
-    if value not in get_args(Standardise):
-        raise SpecError(f"{owner}: standardise is {value!r}, expected one of {get_args(Standardise)}")
+    require_choice(owner, get_args(Standardise), standardise=value)
 
 
 class RealEmission(Emission):
     """The affine map from latents to the user's units."""
 
     needs_moments = True
+    location: Tensor
+    scale: Tensor
 
     def __init__(self, standardise: Standardise, size: int) -> None:
         super().__init__()

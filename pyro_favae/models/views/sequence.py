@@ -1,5 +1,6 @@
 """Sequences of vectors, of different lengths, behind a VAE with recurrent networks."""
 
+from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -7,15 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyro_favae.errors import DataError, SpecError
-from pyro_favae.models.declaration import require_count
+from pyro_favae.errors import DataError
+from pyro_favae.models.declaration import require_choice, require_count
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
+from pyro_favae.models.objectives import Objective, Plain
 from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.real import Standardise
 from pyro_favae.models.views.standardised import StandardisedView
 
 Cell = Literal["gru", "lstm"]
-CELLS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,12 @@ class Sequence(StandardisedView):
     beta: float = 1.0
     weights: WeightPrior | None = None
     noise: NoisePrior | None = None
+    objective: Objective = field(default_factory=Plain)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_count("views.Sequence", length=self.length, features=self.features, hidden=self.hidden)
-        if self.cell not in CELLS:
-            raise SpecError(f"views.Sequence: cell is {self.cell!r}, expected one of {', '.join(CELLS)}")
+        require_choice("views.Sequence", CELLS, cell=self.cell)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -58,7 +60,7 @@ class Sequence(StandardisedView):
     def decoder(self) -> nn.Module:
         return SequenceDecoder(self)
 
-    def collected(self, name: str, rows: list[np.ndarray]) -> np.ndarray:
+    def collected(self, name: str, rows: Rows[np.ndarray]) -> np.ndarray:
         """Sequences (t_n, features), or (t_n,) of a single feature, padded with NaN to (rows, length, features)."""
         padded = np.full((len(rows), self.length, self.features), np.nan)
         for i, row in enumerate(rows):

@@ -7,8 +7,9 @@ from torch import nn
 from pyro_favae.models.declaration import counts_of
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
 from pyro_favae.models.networks import Dense
+from pyro_favae.models.objectives import Objective, Plain
 from pyro_favae.models.priors import NoisePrior, WeightPrior
-from pyro_favae.models.views.base import features_of, names_of, size_of
+from pyro_favae.models.views.base import features_of, names_of, number_of
 from pyro_favae.models.views.real import Standardise
 from pyro_favae.models.views.standardised import StandardisedView
 
@@ -33,6 +34,7 @@ class Tabular(StandardisedView):
     beta: float = 1.0
     weights: WeightPrior | None = None
     noise: NoisePrior | None = None
+    objective: Objective = field(default_factory=Plain)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,7 +43,7 @@ class Tabular(StandardisedView):
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        return (size_of(self.columns),)
+        return (number_of(self.columns),)
 
     @property
     def column_names(self) -> tuple[str, ...]:
