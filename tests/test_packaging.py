@@ -15,7 +15,7 @@ import pyro_favae
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DISTRIBUTION = {"PIL": "pillow", "pyro": "pyro-ppl", "sklearn": "scikit-learn"}
-OPTIONAL = {"mudata"}  # imported only by who hands one in
+OPTIONAL = {"arviz_stats", "mudata"}  # comes with ArviZ 1.x; imported only by who hands one in
 
 
 def pins() -> dict[str, str]:
