@@ -26,3 +26,7 @@ class NumericalError(FavaeError, ArithmeticError):
 
 class LoadError(FavaeError, ValueError):
     """A file that is no saved fit, is damaged, comes from another version, or lacks a network to restore."""
+
+
+class SaveError(FavaeError, OSError):
+    """A file that cannot be written: a full disk, a folder that is not there or may not be written to."""

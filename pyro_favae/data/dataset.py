@@ -87,10 +87,14 @@ class Dataset:
         device: torch.device,
         generator: torch.Generator,
         names: Sequence[str] | None = None,
+        start: int = 0,
     ) -> Iterator[Batch]:
-        """Every row once, in random order, in batches of nearly equal size of at most ``size``."""
+        """Every row once, in random order, in batches of nearly equal size of at most ``size``.
+
+        start: batches at the beginning that are left out.
+        """
         order = torch.randperm(len(self), generator=generator)
-        for rows in order.tensor_split(-(-len(self) // size)):
+        for rows in order.tensor_split(-(-len(self) // size))[start:]:
             yield self.batch(rows, device, names)
 
     def moments(self, name: str, size: int, device: torch.device) -> Moments:

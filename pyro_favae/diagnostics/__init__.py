@@ -1,5 +1,7 @@
 """Reading a fit: functions over a fit and data."""
 
+from pyro_favae.diagnostics.association import associate
+from pyro_favae.diagnostics.features import top_features
 from pyro_favae.diagnostics.influence import factor_influence, influence, view_influence
 from pyro_favae.diagnostics.information import (
     MutualInformation,
@@ -7,22 +9,29 @@ from pyro_favae.diagnostics.information import (
     streamed_mutual_information,
 )
 from pyro_favae.diagnostics.leave_one_out import leave_one_view_out
+from pyro_favae.diagnostics.missingness import missingness
 from pyro_favae.diagnostics.reliability import Calibration, calibration, expected_calibration_error
 from pyro_favae.diagnostics.roles import SharingWarning, sharing
-from pyro_favae.diagnostics.variance import total_variance_explained, variance_explained
+from pyro_favae.diagnostics.summary import summary
+from pyro_favae.diagnostics.variance import Scale, total_variance_explained, variance_explained
 
 __all__ = [
     "Calibration",
     "MutualInformation",
+    "Scale",
     "SharingWarning",
+    "associate",
     "calibration",
     "expected_calibration_error",
     "factor_influence",
     "influence",
     "leave_one_view_out",
+    "missingness",
     "mutual_information",
     "sharing",
+    "summary",
     "streamed_mutual_information",
+    "top_features",
     "total_variance_explained",
     "variance_explained",
     "view_influence",

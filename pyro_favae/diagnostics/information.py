@@ -161,8 +161,9 @@ def _standard_errors(sums: GaussianSums, best: GaussianMarginal) -> tuple[Tensor
 
 
 def _tensor(what: str, values: Any) -> Tensor:
+    """A copy, so that a stream may fill one buffer again and again."""
     if isinstance(values, Tensor):
-        return values
+        return values.detach().clone()
     try:
         return torch.tensor(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError) as error:

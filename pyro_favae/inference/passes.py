@@ -8,6 +8,7 @@ from pyro_favae.data.dataset import Batch, Dataset
 from pyro_favae.inference.encodings import Encodings
 from pyro_favae.inference.guide import LEARNING_TOLERANCE, FAVAEGuide
 from pyro_favae.inference.interrupt import DeferredInterrupt
+from pyro_favae.inference.randomness import set_random_state
 from pyro_favae.inference.rows import ViewRows
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.statistics import Statistics
@@ -20,10 +21,22 @@ CHUNK_ROWS = 2048  # of views with networks
 class Passes:
     """Reads a data set in order or shuffled; views whose networks are left as they are are encoded once."""
 
-    def __init__(self, guide: FAVAEGuide, dataset: Dataset, batch_size: int) -> None:
+    def __init__(
+        self, guide: FAVAEGuide, dataset: Dataset, batch_size: int, interrupt: DeferredInterrupt
+    ) -> None:
         self.guide, self.dataset, self.batch_size = guide, dataset, batch_size
-        self.interrupt = DeferredInterrupt()
+        self.interrupt = interrupt
         self.encodings: dict[str, Encodings] = {}
+
+    def state_dict(self) -> dict:
+        """Which views are encoded once, and from what random state."""
+        return {name: encodings.random_state for name, encodings in self.encodings.items()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Encode the same views again, with the same draws; leaves torch's generators elsewhere than they were."""
+        for name, random_state in state.items():
+            set_random_state(random_state, self.guide.device)
+            self.encode([name])
 
     def statistics(self, start: bool = False) -> Statistics:
         """Sums over every row; with ``start``, of stand-ins where a view's inference is slow."""
@@ -50,12 +63,10 @@ class Passes:
         for batch in self._in_order():
             yield list(self.view_rows(batch, snapshot, start=True).values())
 
-    def shuffled(self, generator: torch.Generator) -> Iterator[Batch]:
-        """Minibatches in random order, every row once."""
-        names = self._read
-        for batch in self.dataset.shuffled(self.batch_size, self.guide.device, generator, names):
-            self.interrupt.check()
-            yield batch
+    def shuffled(self, seed: int, start: int = 0) -> Iterator[Batch]:
+        """Minibatches in the random order that a seed gives, every row once, from the ``start``-th on."""
+        generator = torch.Generator().manual_seed(seed)
+        return self.dataset.shuffled(self.batch_size, self.guide.device, generator, self._read, start)
 
     def view_rows(self, batch: Batch, snapshot: Snapshot, start: bool = False) -> dict[str, ViewRows]:
         """What each view says about a batch; those encoded before are not read again."""

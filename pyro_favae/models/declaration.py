@@ -70,7 +70,7 @@ def _decode(value: Any) -> Any:
         return tuple(_decode(item) for item in value)
     if not isinstance(value, dict):
         return value
-    if "kind" not in value:
+    if "kind" not in value or isinstance(value["kind"], dict):  # a mapping, in which "kind" may name a view
         return {key: _decode(item) for key, item in value.items()}
     fields = dict(value)
     kind = fields.pop("kind")

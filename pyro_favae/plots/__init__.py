@@ -8,24 +8,30 @@ from pyro_favae.plots.influence import influence
 from pyro_favae.plots.latents import latent_traversal
 from pyro_favae.plots.learning import bound
 from pyro_favae.plots.mosaic import images
-from pyro_favae.plots.moves import edits, generated, traversal
+from pyro_favae.plots.moves import edits, generated, interpolation, reconstructions, traversal
+from pyro_favae.plots.overview import data_overview
 from pyro_favae.plots.reliability import calibration
 from pyro_favae.plots.roles import sharing
 from pyro_favae.plots.scatter import factors
 from pyro_favae.plots.shares import shares
+from pyro_favae.plots.top_features import top_features
 from pyro_favae.plots.topography import topography
 
 __all__ = [
     "bound",
     "calibration",
+    "data_overview",
     "edits",
     "factors",
     "generated",
     "images",
     "influence",
+    "interpolation",
     "latent_traversal",
+    "reconstructions",
     "shares",
     "sharing",
+    "top_features",
     "topography",
     "traversal",
     "variance_explained",

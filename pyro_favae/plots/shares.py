@@ -40,5 +40,6 @@ def shares(
     ax.set_xticks(range(len(percent)), labels)
     ax.set_xlabel("factors kept, %" + ("" if nats is None else "\nnats that they carry"))
     ax.set_ylabel(ylabel)
+    ax.set_title("What the most influential factors keep")
     ax.legend(frameon=False)
     return ax

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -9,9 +10,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pyro_favae.errors import LoadError
+from pyro_favae.errors import LoadError, SaveError
 
 VERSION = "1"
+READERS = {
+    "pyro_favae.fit": "fv.load",
+    "pyro_favae.pretrained": "fv.load_pretrained",
+    "pyro_favae.checkpoint": "fv.fit(..., resume=path)",
+}
 
 
 def write_modules(
@@ -23,13 +29,37 @@ def write_modules(
         for name, module in modules.items()
         for key, value in module.state_dict().items()
     }
+    write_tensors(path, format_, tensors, header)
+
+
+def write_tensors(
+    path: str | os.PathLike, format_: str, tensors: Mapping[str, Tensor], header: Mapping[str, str]
+) -> None:
+    """Write tensors; an existing file is replaced only once the new one is complete and on the disk.
+
+    Raises :class:`SaveError` if that fails; what was there before is still there then.
+    """
     target = Path(path)
     partial = target.with_name(target.name + ".partial")
     try:
-        save_file(tensors, partial, {"format": format_, "version": VERSION, **header})
+        save_file(dict(tensors), partial, {"format": format_, "version": VERSION, **header})
+        _flush(partial)
         os.replace(partial, target)
+        _flush(target.parent)
+    except (SafetensorError, OSError) as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        left = "what was there before is as it was" if target.exists() else "no such file was made"
+        raise SaveError(f"{str(path)!r} could not be written, {left}: {error}") from error
+
+
+def _flush(path: Path) -> None:
+    """Have the system write to the disk what it holds of a file, or of a folder's names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
-        partial.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def read_tensors(
@@ -46,7 +76,9 @@ def read_tensors(
         raise LoadError(f"{str(path)!r} is not a saved fit, or is truncated: {error}") from error
     if header.get("format") != format_ or header.get("version") != VERSION:
         seen = f"{header.get('format')!r} version {header.get('version')!r}"
-        raise LoadError(f"{str(path)!r} holds {seen}, expected {format_!r} version {VERSION!r}")
+        reader = READERS.get(header.get("format"))
+        hint = f"; {reader} reads it" if reader else ""
+        raise LoadError(f"{str(path)!r} holds {seen}, expected {format_!r} version {VERSION!r}{hint}")
     return header, tensors
 
 

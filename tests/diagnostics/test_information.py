@@ -149,6 +149,22 @@ def test_batches_tell_what_all_rows_at_once_tell(rng):
         np.testing.assert_allclose(getattr(streamed, name), getattr(whole, name), rtol=1e-9, err_msg=name)
 
 
+def test_a_stream_may_fill_one_buffer_again_and_again(rng):
+    mean, variance = (torch.tensor(part) for part in linear_gaussian(rng, 60))
+    buffers = torch.empty(2, 20, 3, dtype=torch.float64)
+
+    def batches():
+        for start in range(0, 60, 20):
+            for buffer, values in zip(buffers, (mean, variance), strict=True):
+                buffer.copy_(values[start : start + 20])
+            yield tuple(buffers)
+
+    np.testing.assert_allclose(
+        streamed_mutual_information(batches()).standard_error,
+        mutual_information(mean, variance).standard_error,
+    )
+
+
 def test_errors_of_a_long_stream_come_from_a_sample_of_its_rows(rng, monkeypatch):
     monkeypatch.setattr("pyro_favae.diagnostics.gaussian_sums.SAMPLE_NUMBERS", 2 * 3 * 1000)
     mean, variance = linear_gaussian(rng, 8000)

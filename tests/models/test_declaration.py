@@ -209,3 +209,8 @@ def test_known_noise_needs_a_precision_for_each_feature():
         FAVAE({"x": views.Real(3), "table": views.Real(2)}, 2, noise=noise)
     with pytest.raises(SpecError, match=r"'labels'.*3 precisions, expected 2"):
         FAVAE({"x": fitting, "labels": views.Bernoulli(2, noise=noise)}, 2)
+
+
+def test_a_view_may_be_called_kind():
+    model = FAVAE({"kind": views.Categorical(2), "group": views.Real(3)}, 2)
+    assert from_json(to_json(model)) == model

@@ -29,6 +29,7 @@ class Emission(nn.Module, ABC):
     """p(data | W g + b): owns what the generative side of one view learns by gradient or reads off data."""
 
     needs_moments: ClassVar[bool] = False  # whether units are read off the data
+    link_variance: ClassVar[float] = 0.0  # of the noise under which a latent's class or sign is what is seen
 
     @abstractmethod
     def sample(
@@ -126,6 +127,11 @@ class View(Declaration, ABC):
         """Names by which a table's columns are found in a data frame."""
         return self.feature_names
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the model draws the view's data; those of some views say what q(z) is instead."""
+        return True
+
     @abstractmethod
     def emission(self) -> Emission:
         """Return a fresh, untrained generative half."""
@@ -201,9 +207,16 @@ def names_of(features: int | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(i) for i in range(features)) if isinstance(features, int) else features
 
 
+def all_finite(data: Tensor) -> bool:
+    """Whether nothing is NaN or infinite, told by the extremes in one pass that allocates nothing."""
+    if not data.is_floating_point() or not data.numel():
+        return True
+    return all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(data))
+
+
 def require_finite(name: str, data: Tensor, missing_entries: bool = False) -> None:
     """Raise :class:`DataError` if an observed row holds an infinity, or a NaN where no entry may be missing."""
-    if not data.is_floating_point():
+    if all_finite(data):
         return
     bad = torch.isinf(data) if missing_entries else ~torch.isfinite(data)
     if bad.any():
