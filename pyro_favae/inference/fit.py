@@ -177,7 +177,8 @@ class Run:
         follow the data, for good.
         """
         while self.done < self.plan.warm_up:
-            statistics = self._minibatch_pass(learn=False)
+            self._minibatch_pass(learn=False)
+            statistics = self.minibatches.total()
             self.minibatches.forget()
             if self._record(statistics, "warm-up"):
                 return self._end("callback")
@@ -199,8 +200,8 @@ class Run:
         self.passes.encode(self.trained)
         self._enter("settle")
 
-    def _minibatch_pass(self, learn: bool) -> Statistics:
-        return self.minibatches(self.generator, self.rest, len(self.history.records), learn)
+    def _minibatch_pass(self, learn: bool) -> None:
+        self.minibatches(self.generator, self.rest, len(self.history.records), learn)
 
     def _settle(self) -> None:
         while self.done < self.plan.settle:
