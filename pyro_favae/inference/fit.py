@@ -71,7 +71,9 @@ class Run:
         self.sweeps = Sweeps(self.passes, self.updates, [name for name in creeping if name in scope.learnt])
         self.beginning = Beginning(self.passes, self.sweeps, settings, scope, self.generator)
         betas = {name: guide.declaration.views[name].beta for name in encoded}
-        self.history = History(self.posterior, betas, settings.callbacks, settings.progress, self.plan.passes)
+        progress = settings.progress and self.processes.rank == 0
+        self.history = History(self.posterior, betas, settings.callbacks, progress, self.plan.passes)
+        self.processes.own_draws()
 
     def _network_step(self) -> NetworkStep | None:
         if not self.trained:
