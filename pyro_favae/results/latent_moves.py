@@ -10,7 +10,10 @@ from torch import Tensor
 from pyro_favae.data import given_views
 from pyro_favae.errors import DataError, SpecError
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.linear_algebra import cholesky
 from pyro_favae.results.predictive import inferred, predict, transform
+
+SHOWN = 0.05  # squared canonical correlation below which rows do not show what is asked of them
 
 
 @torch.no_grad()
@@ -32,8 +35,10 @@ def decode(guide: FAVAEGuide, name: str, latents: Tensor) -> np.ndarray:
 def edit(guide: FAVAEGuide, name: str, data: Any, attributes: Mapping[str, float]) -> np.ndarray:
     """Rows with some attributes changed and the rest of them kept, (rows, *event).
 
-    The latents move by W̄ (E[g | attributes as wished] − E[g | attributes as they look]): what the attributes
-    say of the shared factors changes, the private residual stays.
+    The factors move as little as they can, and with them the latents by W̄ Δg, so that the row then says of the
+    changed attributes what is wished, and of the others what it said; the private residual stays. Attributes that
+    already look as wished are left alone, as are directions of the attributes that the view hardly shows. Under a
+    prior with components, the factors move by E[g | attributes as wished] − E[g | attributes as they look] instead.
     """
     other = _view_of_attributes(guide, name, attributes)
     features = list(guide.declaration.views[other].feature_names)
@@ -43,8 +48,54 @@ def edit(guide: FAVAEGuide, name: str, data: Any, attributes: Mapping[str, float
     wished = seen.copy()
     for attribute, value in attributes.items():
         wished[:, features.index(attribute)] = value
-    shift = transform(guide, {other: wished}).mean - transform(guide, {other: seen}).mean
+    if guide.declaration.factors.n_components > 1:
+        shift = torch.as_tensor(transform(guide, {other: wished}).mean - transform(guide, {other: seen}).mean)
+    else:
+        shift = _smallest_move(guide, name, data, other, wished, wished != seen)
     return decode(guide, name, latent_means(guide, name, data) + _latent_shift(guide, name, shift))
+
+
+@torch.no_grad()
+def _smallest_move(
+    guide: FAVAEGuide, name: str, data: Any, other: str, wished: np.ndarray, changed: np.ndarray
+) -> Tensor:
+    """The shift of the factors (rows, K) after which the row's own data say of another view what is wished.
+
+    That is the data themselves, or of a binary view the logits expected where a row has the attributes that are
+    changed. Where not all of it can be had at once, what is changed comes before what is kept.
+    """
+    weights, own = guide.posterior.view(other).weights, guide.posterior.view(name).weights.weights
+    noise = guide.posterior.view(other).noise.mean_inverse.expand(len(weights.weights))
+    if guide.declaration.views[other].binary:
+        wished = np.where(changed, wished, np.nan)
+    goal, moved = latent_means(guide, other, wished), torch.as_tensor(changed, device=guide.device)
+    asked = moved.any(0)
+    parts, start = [], 0
+    for rows in inferred(guide, given_views(guide.declaration, {name: data})):
+        stop = start + len(rows.factors)
+        said = rows.factors @ weights.weights.mT + weights.bias
+        change = (goal[start:stop] - said) * moved[start:stop]
+        response = (rows.gain(rows.views[0]) @ own)[rows.covariance.index]
+        shift = _shift_to(weights.weights, noise, response, change)
+        if asked.any():
+            short = change - (weights.weights @ response @ shift[..., None])[..., 0]
+            shift = shift + _shift_to(weights.weights[asked], noise[asked], response, short[:, asked])
+        parts.append(shift)
+        start = stop
+    return torch.cat(parts)
+
+
+def _shift_to(weights: Tensor, noise: Tensor, response: Tensor, change: Tensor) -> Tensor:
+    """The shift of the factors (rows, K) that changes by (rows, D) what rows say of W̄ g.
+
+    A row whose latents follow a shift Δg of the factors says W̄ P Δg, with P = B W̄_own its response (rows, K, K). Of
+    all shifts with W̄ P Δg = Δ, Δg = W̄ᵀ (W̄ P W̄ᵀ)⁻¹ Δ moves the latents by the least Mahalanobis distance under
+    p(z). The inverse leaves out directions of which rows show less than ``SHOWN``.
+    """
+    whiten = torch.linalg.inv(cholesky(weights @ weights.mT + noise.diag(), "attributes"))
+    shown = whiten @ weights @ response @ weights.mT @ whiten.mT
+    inverse = torch.linalg.pinv(shown, atol=SHOWN, rtol=0.0, hermitian=True)
+    return (weights.mT @ whiten.mT @ inverse @ whiten @ change[..., None])[..., 0]
 
 
 def interpolate(guide: FAVAEGuide, name: str, start: Any, end: Any, steps: int, space: str) -> np.ndarray:
@@ -56,7 +107,7 @@ def interpolate(guide: FAVAEGuide, name: str, start: Any, end: Any, steps: int, 
         move = latent_means(guide, name, end) - first
     else:
         factors = transform(guide, {name: end}).mean - transform(guide, {name: start}).mean
-        move = _latent_shift(guide, name, factors)
+        move = _latent_shift(guide, name, torch.as_tensor(factors))
     shares = torch.linspace(0, 1, steps, dtype=first.dtype, device=first.device)
     return decode(guide, name, torch.stack([first + share * move for share in shares]))
 
@@ -97,10 +148,9 @@ def _in_range(what: str, value: int, size: int) -> int:
     return value
 
 
-def _latent_shift(guide: FAVAEGuide, name: str, factors: np.ndarray) -> Tensor:
+def _latent_shift(guide: FAVAEGuide, name: str, factors: Tensor) -> Tensor:
     """How a view's latents follow a shift of the factors (rows, K)."""
-    weights = guide.posterior.view(name).weights.weights
-    return torch.as_tensor(factors).to(guide.device) @ weights.mT
+    return factors.to(guide.device) @ guide.posterior.view(name).weights.weights.mT
 
 
 def _view_of_attributes(guide: FAVAEGuide, name: str, attributes: Mapping[str, float]) -> str:
