@@ -1,19 +1,12 @@
 """The two papers' experiments, by the names that ``pyro-favae reproduce`` takes."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Literal, Protocol
 
-Size = Literal["small", "paper"]
+from pyro_favae.experiments.conditioning import run_conditioning
+from pyro_favae.experiments.experiment import Experiment, Size
 
+__all__ = ["EXPERIMENTS", "Experiment", "Size"]
 
-class Experiment(Protocol):
-    """An experiment: reads data under ``root``, writes ``table.md`` and figures under ``out``, returns the table.
-
-    size: ``"small"`` for two cores and a quarter of an hour, ``"paper"`` for the paper's own on a GPU.
-    """
-
-    def __call__(self, root: Path, out: Path, *, size: Size, seed: int, progress: bool) -> str: ...
-
-
-EXPERIMENTS: Mapping[str, Experiment] = {}
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "conditioning": run_conditioning,
+}
