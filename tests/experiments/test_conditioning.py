@@ -12,26 +12,13 @@ from pyro_favae.experiments.conditioning import run
 from pyro_favae.experiments.conditioning.attribute_judge import averaged, train_attribute_judge
 from pyro_favae.experiments.conditioning.cells import cells_of, evened_out, frequent, held_out_rows
 from pyro_favae.experiments.conditioning.measures import measure
-from pyro_favae.experiments.conditioning.plans import PLANS, Plan, Split
+from pyro_favae.experiments.conditioning.plans import DIGITS, PLANS, load_digits
 from pyro_favae.experiments.conditioning.training import condition, train_vae
-
-DIGITS = Plan(
-    fv.views.Image((1, 8, 8), 10, network="small-normalised", likelihood=fv.likelihoods.Gaussian(0.15)),
-    epochs=20,
-    batch_size=64,
-    learning_rate=3e-3,
-    n_factors=8,
-    judge_epochs=10,
-    mirrored=False,
-    pooled=1,
-)
 
 
 @pytest.fixture(scope="module")
 def digits():
-    loaded = fv.datasets.load_digits()
-    attributes = fv.datasets.digit_attributes(loaded.labels)[["loop", "straight"]]
-    split = Split.of(loaded.images, attributes, seed=0)
+    split = load_digits()
     vae = train_vae(split, DIGITS, seed=0, progress=False)
     conditioned = condition(vae, split, DIGITS, seed=0, progress=False)
     judge = train_attribute_judge(split, DIGITS)

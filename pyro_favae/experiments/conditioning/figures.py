@@ -46,9 +46,16 @@ def bounds(conditioned: Conditioned) -> Figure:
 
 
 def edits(conditioned: Conditioned, split: Split) -> Figure:
-    """A held-out image of each frequent combination of attributes, and each attribute switched on and off."""
+    """The best reconstructed held-out image of each frequent combination, each attribute switched on and off."""
     cells = cells_of(split.test_attributes)
-    images = split.test_images[[int(np.argmax(cells == cell)) for cell in frequent(split.test_attributes)]]
+    errors = np.square(conditioned.fit.reconstruct(FACE, split.test_images) - split.test_images).mean(
+        (1, 2, 3)
+    )
+    best = [
+        np.flatnonzero(cells == cell)[errors[cells == cell].argmin()]
+        for cell in frequent(split.test_attributes)
+    ]
+    images = split.test_images[best]
     changes = [(name, on) for name in split.test_attributes.columns for on in (True, False)]
     columns = [images, conditioned.fit.reconstruct(FACE, images)]
     columns += [conditioned.edit(images, name, on) for name, on in changes]
@@ -62,6 +69,8 @@ def edits(conditioned: Conditioned, split: Split) -> Figure:
 
 def generated(conditioned: Conditioned, seed: int) -> Figure:
     """Images drawn for every combination of attributes."""
-    n_attributes = conditioned.fit.declaration.views[ATTRIBUTE].latent_dim
-    vectors = np.array(list(product((0.0, 1.0), repeat=n_attributes)))
-    return fv.plots.generated(conditioned.fit, FACE, {ATTRIBUTE: vectors}, n=DRAWN, seed=seed).figure
+    names = conditioned.fit.declaration.views[ATTRIBUTE].feature_names
+    vectors = np.array(list(product((0.0, 1.0), repeat=len(names))))
+    titles = ["\n".join(name for name, on in zip(names, row, strict=True) if on) or "none" for row in vectors]
+    given = {ATTRIBUTE: vectors}
+    return fv.plots.generated(conditioned.fit, FACE, given, n=DRAWN, titles=titles, seed=seed).figure

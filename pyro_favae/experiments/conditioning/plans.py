@@ -38,7 +38,7 @@ class Plan:
 
 PLANS: Mapping[Size, Plan] = {
     "small": Plan(
-        fv.views.Image((3, 32, 32), 64, network="small-normalised", likelihood=fv.likelihoods.Gaussian(0.1)),
+        fv.views.Image((3, 32, 32), 64, network="small-normalised", likelihood=fv.likelihoods.Gaussian(0.2)),
         epochs=14,
         batch_size=64,
         learning_rate=3e-3,
@@ -55,6 +55,18 @@ PLANS: Mapping[Size, Plan] = {
         judge_epochs=8,
     ),
 }
+
+# small digits that need no download, to try everything on
+DIGITS = Plan(
+    fv.views.Image((1, 8, 8), 10, network="small-normalised", likelihood=fv.likelihoods.Gaussian(0.15)),
+    epochs=20,
+    batch_size=64,
+    learning_rate=3e-3,
+    n_factors=8,
+    judge_epochs=10,
+    mirrored=False,
+    pooled=1,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,3 +95,9 @@ def load_faces(root: Path, plan: Plan, seed: int, progress: bool) -> Split:
     """Faces of CelebA under ``root``, as the plan wants them."""
     faces = fv.datasets.load_celeba(root, size=plan.face.shape[-1], crop=plan.crop, progress=progress)
     return Split.of(faces.images, faces.attributes[list(ATTRIBUTES)], seed)
+
+
+def load_digits(seed: int = 0) -> Split:
+    """Small digits and two of their attributes, in place of faces."""
+    digits = fv.datasets.load_digits()
+    return Split.of(digits.images, fv.datasets.digit_attributes(digits.labels)[["loop", "straight"]], seed)

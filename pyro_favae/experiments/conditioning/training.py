@@ -11,7 +11,7 @@ from pyro_favae.experiments.conditioning.plans import Plan, Split, with_mirror_i
 
 FACE, ATTRIBUTE = "face", "attributes"
 FEWEST = 0.01  # share of the rows that a combination must have to be conditioned on
-TOLERANCE = 1e-7  # of a bound that is mostly the pixels', which do not change
+TOLERANCE = 1e-6  # of a bound that is mostly the pixels', which do not change
 
 
 STRENGTH = (
