@@ -80,7 +80,7 @@ def digits():
     data = {"digit": images[:500], "attributes": attributes[:500].reset_index(drop=True)}
     data["attributes"] = data["attributes"].to_numpy(float)
     fit = fv.fit(
-        model, data, epochs=40, batch_size=50, learning_rate=3e-3, seed=0, progress=False, device="cpu"
+        model, data, epochs=60, batch_size=50, learning_rate=3e-3, seed=0, progress=False, device="cpu"
     )
     return SimpleNamespace(
         fit=fit, images=images[500:], attributes=attributes[500:].to_numpy(float), labels=labels[500:]
