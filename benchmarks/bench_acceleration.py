@@ -23,7 +23,8 @@ from bench_posterior import declared, simulated
 from torch import Tensor
 
 import pyro_favae as fv
-from pyro_favae.inference import fit as loop
+from pyro_favae.inference import global_updates
+from pyro_favae.inference import sweeps as loop
 from pyro_favae.inference.extrapolation import LARGEST_STEP, NoiseExtrapolation, _secant
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.inference.rotation import Rotation, rotate
@@ -193,6 +194,10 @@ class Method:
         """Start again from here."""
         self.pairs = []
 
+    def state_dict(self) -> dict:
+        """Nothing: these runs are not continued."""
+        return {}
+
     def target(self, pairs: list[tuple[Tensor, Tensor]]) -> Tensor | None:
         """Where to go, from vectors before and after the last sweeps."""
         return None
@@ -325,7 +330,7 @@ def trace(problem: Problem, method: str, epochs: int, seed: int) -> pd.DataFrame
         return extrapolation(posterior, sweeps, names)
 
     with (
-        mock.patch.object(loop, "rotate", sweeps),
+        mock.patch.object(global_updates, "rotate", sweeps),
         mock.patch.object(loop, "NoiseExtrapolation", extrapolated),
     ):
         fv.fit(*problem, epochs=epochs, tolerance=1e-15, seed=seed, progress=False, callbacks=[record])

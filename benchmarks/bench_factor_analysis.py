@@ -420,6 +420,7 @@ def started(values: np.ndarray, n_factors: int, per_feature: bool) -> Run:
     dataset = prepare(model, {"table": values})
     _, guide = pyro_pair(model, len(dataset))
     run = Run(guide, dataset, settings(seed=0), Scope.afresh(guide.names))
+    run._units()
     run._start()
     for _ in range(2):
         run._sweep("sweep")

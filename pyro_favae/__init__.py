@@ -14,17 +14,28 @@ array([[1.],
 """
 
 from pyro_favae import datasets, diagnostics, errors, plots
-from pyro_favae.exports import to_arviz
+from pyro_favae.exports import (
+    FactorAnalysis,
+    FactorClassifier,
+    FactorRegressor,
+    to_anndata,
+    to_arviz,
+    to_mudata,
+)
 from pyro_favae.fitting import add_view, fit, pretrain, pyro_pair, refine, remove_view
-from pyro_favae.models import likelihoods, networks, priors, views
+from pyro_favae.models import likelihoods, networks, objectives, priors, views
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
+from pyro_favae.report import report
 from pyro_favae.results import Fit, Pretrained, load, load_pretrained
 
 __version__ = "0.1.0"
 
 __all__ = [
     "FAVAE",
+    "FactorAnalysis",
+    "FactorClassifier",
+    "FactorRegressor",
     "Fit",
     "Pretrained",
     "add_view",
@@ -37,13 +48,17 @@ __all__ = [
     "load",
     "load_pretrained",
     "networks",
+    "objectives",
     "plots",
     "pretrain",
     "priors",
     "pyro_pair",
     "refine",
     "remove_view",
+    "report",
+    "to_anndata",
     "to_arviz",
     "to_json",
+    "to_mudata",
     "views",
 ]

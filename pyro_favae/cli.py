@@ -1,4 +1,4 @@
-"""Command line: `pyro-favae demo`, `pyro-favae reproduce`."""
+"""Command line: `pyro-favae demo`, `pyro-favae fit`, `pyro-favae reproduce`."""
 
 import argparse
 import sys
@@ -10,16 +10,20 @@ from pyro_favae import __version__
 from pyro_favae.errors import FavaeError
 from pyro_favae.experiments.catalogue import EXPERIMENTS, Size
 from pyro_favae.experiments.demo import SOURCES, run_demo
+from pyro_favae.fitting.from_files import fit_files
+from pyro_favae.inference.settings import SCHEDULES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 0, or 1 with the error's message on standard error."""
     options = _parser().parse_args(arguments)
     try:
-        print(options.run(options))
+        said = options.run(options)
     except (FavaeError, OSError) as error:
         print(f"pyro-favae: {error}", file=sys.stderr)
         return 1
+    if said:
+        print(said)
     return 0
 
 
@@ -30,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
+    _add_fit(commands)
     _add_reproduce(commands)
     return parser
 
@@ -46,6 +51,34 @@ def _add_demo(commands) -> None:
 
 def _demo(options: argparse.Namespace) -> str:
     return run_demo(options.data, options.root, options.out, epochs=options.epochs, seed=options.seed)
+
+
+def _add_fit(commands) -> None:
+    fit = commands.add_parser("fit", help="fit a declared model to data in files, alone or under torchrun")
+    fit.add_argument("model", type=Path, help="declaration, as fv.to_json writes it")
+    fit.add_argument(
+        "data", type=Path, help=".npz of arrays by view, folder of VIEW.npy or VIEW.csv, or .csv of one view"
+    )
+    fit.add_argument("--out", type=Path, required=True, help="file for the fit, to be read by fv.load")
+    fit.add_argument("--checkpoint", type=Path, help="file to keep the run's state in")
+    fit.add_argument("--every", default="5min", help="how often: a time, or a number of passes")
+    fit.add_argument("--resume", action="store_true", help="go on with the checkpoint if there is one")
+    fit.add_argument("--epochs", type=int, default=200)
+    fit.add_argument("--tolerance", type=float, default=1e-5)
+    fit.add_argument("--batch-size", type=int, default=256, help="rows of a step, in all processes together")
+    fit.add_argument("--learning-rate", type=float, default=1e-3)
+    fit.add_argument("--schedule", choices=SCHEDULES, default="joint")
+    fit.add_argument("--seed", type=int)
+    fit.add_argument("--device", default="auto")
+    fit.add_argument("--timeout", type=float, default=600.0, help="seconds to wait for another process")
+    fit.set_defaults(run=_fit)
+
+
+def _fit(options: argparse.Namespace) -> str:
+    given = {name: value for name, value in vars(options).items() if name != "run"}
+    if options.every.isdecimal():
+        given["every"] = int(options.every)
+    return fit_files(**given, progress=sys.stderr.isatty())
 
 
 def _add_reproduce(commands) -> None:

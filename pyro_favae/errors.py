@@ -30,6 +30,14 @@ class LoadError(FavaeError, ValueError):
     """A file that is no saved fit, is damaged, comes from another version, or lacks a network to restore."""
 
 
+class SaveError(FavaeError, OSError):
+    """A file that cannot be written: a full disk, a folder that is not there or may not be written to."""
+
+
+class ProcessError(FavaeError, RuntimeError):
+    """Another process of the group that shares a run does not answer: it has ended, or hangs."""
+
+
 def shown(value: object) -> str:
     """A value as an error message shows it: what Python prints of it, cut off where that is long."""
     try:

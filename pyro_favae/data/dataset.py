@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.data.moments import merged, moments_of
-from pyro_favae.data.source import ReindexedSource, Source
+from pyro_favae.data.source import PartSource, ReindexedSource, Source
 from pyro_favae.models.views import View
 from pyro_favae.models.views.base import Moments
 
@@ -51,6 +51,10 @@ class ViewData:
         present[known] = self.present[positions[known]]
         return replace(self, source=ReindexedSource(self.source, positions), present=present)
 
+    def part(self, rows: slice) -> "ViewData":
+        """Consecutive rows alone."""
+        return replace(self, source=PartSource(self.source, rows), present=self.present[rows])
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -64,6 +68,13 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def part(self, rows: slice) -> "Dataset":
+        """Consecutive rows alone."""
+        if rows == slice(0, len(self)):
+            return self
+        views = {name: view.part(rows) for name, view in self.views.items()}
+        return Dataset(views, self.index[rows], None if self.groups is None else self.groups[rows])
 
     def batch(self, rows: slice | Tensor, device: torch.device, names: Sequence[str] | None = None) -> Batch:
         """Take rows of some views, all when left out, to the device."""
@@ -87,10 +98,15 @@ class Dataset:
         device: torch.device,
         generator: torch.Generator,
         names: Sequence[str] | None = None,
+        start: int = 0,
+        batches: int | None = None,
     ) -> Iterator[Batch]:
-        """Every row once, in random order, in batches of nearly equal size of at most ``size``."""
+        """Every row once, in random order, in batches of nearly equal size of at most ``size``.
+
+        start: batches at the beginning that are left out. batches: so many in the place of what the size gives.
+        """
         order = torch.randperm(len(self), generator=generator)
-        for rows in order.tensor_split(-(-len(self) // size)):
+        for rows in order.tensor_split(batches or -(-len(self) // size))[start:]:
             yield self.batch(rows, device, names)
 
     def moments(self, name: str, size: int, device: torch.device) -> Moments:

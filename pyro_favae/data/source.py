@@ -87,3 +87,17 @@ class ReindexedSource(Source):
         values = taken.new_zeros(len(positions), *self.shape[1:])
         values[known] = taken
         return values
+
+
+class PartSource(Source):
+    """Consecutive rows of another source."""
+
+    def __init__(self, source: Source, rows: slice) -> None:
+        self.source, self.rows = source, range(*rows.indices(len(source)))
+        self.shape = (len(self.rows), *source.shape[1:])
+
+    def take(self, rows: slice | Tensor) -> Tensor:
+        if isinstance(rows, slice):
+            taken = self.rows[rows]
+            return self.source.take(slice(taken.start, taken.stop, taken.step))
+        return self.source.take(rows + self.rows.start)

@@ -2,40 +2,74 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from pyro_favae.data import prepare
+from pyro_favae.diagnostics.data_variance import data_shares
+from pyro_favae.errors import SpecError
 from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.results import Fit
 from pyro_favae.results.predictive import inferred
 
+Scale = Literal["latent", "data"]
+ROUNDING = 1e-12  # of a view's squares: less variance than this is none
 
-def variance_explained(fit: Fit, data: Mapping[str, Any]) -> pd.DataFrame:
-    """Share of the variance of each view's latents that each factor explains, views × factors.
 
-    Σ ḡ_k w_kᵀ(2z − Σ_j ḡ_j w_j) / Σ|z|² with z and ḡ the posterior means, centred over the rows that have view m:
-    what correlated factors explain together is split equally, so that a row adds up to its total, R² = 1 −
-    Σ|z − Σ_k ḡ_k w_k|² / Σ|z|², in ``.attrs["total"]`` by view, which is never above 1. With uncorrelated factors
-    this is MOFA's R² of each factor alone. A factor that mostly offsets others can be below 0.
+def variance_explained(fit: Fit, data: Mapping[str, Any], scale: Scale = "latent") -> pd.DataFrame:
+    """Share of the variance of each view that each factor explains, views × factors.
 
-    A view's latents are its data (in the model's units) for a real view, the encoder's means for an image, and
-    logits for a binary view. Logits are inferred with the factors' help and have no noise of their own: there
-    the share says how the factors divide a view, not how well they predict it.
+    What factors explain together is split equally between them, so that a row adds up to its total,
+    ``.attrs["total"]`` by view, which is never above 1. With uncorrelated factors a share is MOFA's R² of the
+    factor alone. A factor that mostly offsets others can be below 0; a view that does not vary has NaN.
+
+    scale ``"latent"``: Σ ḡ_k w_kᵀ(2z − Σ_j ḡ_j w_j) / Σ|z|² with z and ḡ the posterior means, centred over the rows
+    that have the view; the total is R² = 1 − Σ|z − Σ_k ḡ_k w_k|² / Σ|z|². Latents z are the data (in the model's
+    units) of a real view, the encoder's means for an image, and the logits of a binary or categorical view, where
+    Σ|z|² gains the link's own variance, π²/3 or π²/6 an entry, as in McKelvey and Zavoina (1975): labels are a coin
+    thrown on top of their logits.
+
+    scale ``"data"``: the same of the data in the user's units, pixels, 0 and 1, or one-hot classes, against their
+    expectation given the factors (Efron's R² for a binary view). There factors do not add up: a share is half of what
+    a factor explains alone plus half of what is lost without it, which for real views is the equal split, and the
+    total is that of all factors. One evaluation of each decoder a row, and two a factor.
+
+    Factors are inferred from the same rows, labels included. How well one view is predicted from others is
+    :func:`leave_one_view_out`. Raises :class:`SpecError` for another scale.
     """
-    moments = _moments(fit, data)
-    shares = torch.stack([view.by_factor(fit.posterior.view(name).weights.weights) for name, view in moments])
+    shares, totals = _shares(fit, data, scale)
     frame = pd.DataFrame(shares.cpu().numpy(), index=_views(fit)).rename_axis(columns="factor")
-    frame.attrs["total"] = _totals(fit, moments)
+    frame.attrs["total"] = dict(zip(fit.posterior.names, totals.tolist(), strict=True))
     return frame
 
 
-def total_variance_explained(fit: Fit, data: Mapping[str, Any]) -> pd.Series:
-    """Share of the variance of each view's latents that all factors explain together; see the function above."""
-    return pd.Series(_totals(fit, _moments(fit, data)), name="total").rename_axis("view")
+def total_variance_explained(fit: Fit, data: Mapping[str, Any], scale: Scale = "latent") -> pd.Series:
+    """Share of the variance of each view that all factors explain together; see the function above."""
+    _, totals = _shares(fit, data, scale)
+    return pd.Series(totals.cpu().numpy(), index=_views(fit), name="total")
+
+
+@torch.no_grad()
+def _shares(fit: Fit, data: Mapping[str, Any], scale: Scale) -> tuple[Tensor, Tensor]:
+    """By view and factor, (M, K), and by view, (M,)."""
+    if scale not in get_args(Scale):
+        raise SpecError(f"variance_explained: scale is {scale!r}, expected one of {get_args(Scale)}")
+    dataset = prepare(fit.declaration, data)
+    if scale == "data":
+        return data_shares(fit, dataset)
+    sums = None
+    for rows in inferred(fit.guide, dataset):
+        part = [_Moments.of(view, rows) for view in rows.views]
+        sums = part if sums is None else [a + b for a, b in zip(sums, part, strict=True)]
+    shares = []
+    for name, view in zip(fit.posterior.names, sums, strict=True):
+        weights = fit.posterior.view(name).weights.weights
+        shares.append(view.by_factor(weights, fit.model.emission(name).link_variance))
+    shares = torch.stack(shares)
+    return shares, shares.sum(1)
 
 
 @dataclass
@@ -64,34 +98,20 @@ class _Moments:
     def __add__(self, other: "_Moments") -> "_Moments":
         return _Moments(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
-    def by_factor(self, weights: Tensor) -> Tensor:
+    def by_factor(self, weights: Tensor, link_variance: float) -> Tensor:
         """Each factor's share of R², (K,), for weights (D, K)."""
         total, cross, scatter = self._centred()
+        total = total + link_variance * self.n.expand_as(self.z).sum()
         explained = (weights[:, None] @ scatter)[:, 0]
         return (weights * (2 * cross - explained)).sum(0) / total
 
     def _centred(self) -> tuple[Tensor, Tensor, Tensor]:
         n = self.n.clamp_min(1)
         total = (self.zz - self.z.square() / n).sum()
+        total = torch.where(total > ROUNDING * self.zz.sum(), total, torch.nan)
         cross = self.zg - self.z[:, None] * self.g / n[:, None]
         scatter = self.gg - self.g[:, :, None] * self.g[:, None, :] / n[:, None, None]
         return total, cross, scatter
-
-
-@torch.no_grad()
-def _moments(fit: Fit, data: Mapping[str, Any]) -> list[tuple[str, _Moments]]:
-    """By view, in order; a chunk of rows at a time."""
-    sums = None
-    for rows in inferred(fit.guide, prepare(fit.declaration, data)):
-        part = [_Moments.of(view, rows) for view in rows.views]
-        sums = part if sums is None else [a + b for a, b in zip(sums, part, strict=True)]
-    return list(zip(fit.posterior.names, sums, strict=True))
-
-
-def _totals(fit: Fit, moments: list[tuple[str, _Moments]]) -> dict[str, float]:
-    return {
-        name: float(view.by_factor(fit.posterior.view(name).weights.weights).sum()) for name, view in moments
-    }
 
 
 def _views(fit: Fit) -> pd.Index:

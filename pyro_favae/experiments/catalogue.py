@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
+from pyro_favae.experiments.influence.celeba import influence_celeba
+from pyro_favae.experiments.influence.eeg import influence_eeg
+from pyro_favae.experiments.influence.mnist import influence_mnist
+
 Size = Literal["small", "paper"]
 
 
@@ -16,4 +20,8 @@ class Experiment(Protocol):
     def __call__(self, root: Path, out: Path, *, size: Size, seed: int, progress: bool) -> str: ...
 
 
-EXPERIMENTS: Mapping[str, Experiment] = {}
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "influence-celeba": influence_celeba,
+    "influence-eeg": influence_eeg,
+    "influence-mnist": influence_mnist,
+}

@@ -1,71 +1,135 @@
 """A fit as ArviZ's groups of draws."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
-from pyro import poutine
+import xarray as xr
 
+from pyro_favae.data import Dataset, prepare
+from pyro_favae.errors import SpecError
+from pyro_favae.exports.dimensions import Dimensions
+from pyro_favae.exports.draws import Wanted, rows_drawn
+from pyro_favae.models.declaration import require_count, require_positive
 from pyro_favae.results import Fit
+from pyro_favae.results.draws import global_draws, seeded
+from pyro_favae.results.likelihood import LATENT_DRAWS, row_log_likelihood
+
+SAMPLING = (
+    "independent draws from a variational posterior, as one chain: R-hat and effective sample sizes say nothing "
+    "about how well it was found, so summarise with kind='stats'; diagnostics.psis says how good it is"
+)
+CONDITIONAL = (
+    "'data' is log p(x_n | globals) of a whole row, its factors and latents integrated out; '<view>.data' is that of "
+    "one view given the row's other views; both over the rows that have them, in nats"
+)
 
 
 @torch.no_grad()
-def to_arviz(fit: Fit, draws: int = 1000, seed: int | None = None) -> Any:
-    """Independent draws of every global quantity from its posterior, as one chain.
+def to_arviz(
+    fit: Fit,
+    data: Mapping[str, Any] | None = None,
+    *,
+    draws: int = 1000,
+    seed: int | None = None,
+    local: bool = False,
+    predictive: bool = True,
+    log_likelihood: bool = True,
+    n_latents: int = LATENT_DRAWS,
+    max_gigabytes: float = 4.0,
+) -> Any:
+    """A fit, and what it says of data, as ArviZ's ``InferenceData`` (ArviZ 0.2x) or xarray's ``DataTree`` (1.x).
 
-    Returns ArviZ's ``InferenceData`` (ArviZ 0.2x) or ``DataTree`` (1.x) with the group ``posterior``: for each
-    view ``weights`` (draw, feature, factor) and ``bias`` (draw, feature) in the user's units, ``relevance``
-    (draw, factor) and ``noise_precision`` in the model's own, where they are learnt; ``component_means`` and
-    ``proportions`` of a mixture, ``group_means`` and ``group_precisions`` of grouped rows. Names are prefixed with
-    the view and a dot. These are variational draws, not a Markov chain: R-hat and effective sample sizes say
-    nothing about them.
+    Draws are independent ones of the posterior, as one chain: R-hat and effective sample sizes say nothing about
+    them. Groups, with dimensions named by view, ``<view>.feature``, ``factor`` and ``row``:
+
+    ``posterior``: for each view ``<view>.weights`` (draw, feature, factor) and ``<view>.bias`` in the user's units,
+    ``relevance`` and ``noise_precision`` in the model's own, where they are learnt, and what other priors have;
+    ``component_means`` and ``proportions`` of a mixture, ``group_means`` and ``group_precisions`` of grouped rows.
+    With ``local``, the rows' ``factors`` (draw, row, factor), ``row_component`` and ``<view>.latents`` too.
+    ``history``: the bound and its terms after each pass, nats.
+
+    With data, as in :func:`pyro_favae.fit`: ``observed_data``, ``<view>.data`` (row, ...), NaN where missing.
+    ``posterior_predictive``: the same rows drawn anew from their own factors and latents, noise included, NaN where
+    the data are. ``log_likelihood``, in nats: ``data`` (draw, data.row), log p(x_n | globals) of whole rows, what
+    leaving a row out needs; ``<view>.data`` (draw, <view>.row), the same of one view given the row's other views,
+    what leaving out that view of that row needs; the row's factors and latents are integrated out. A view's has the
+    rows that have the view, so that ``arviz.loo(..., var_name="data")`` works. Where views are Gaussian given the
+    factors this is exact; with binary and categorical views and behind encoders it is an average over ``n_latents``
+    draws of the row's own, with the same noise for every draw of the globals, see
+    :func:`pyro_favae.results.likelihood.row_log_likelihood`. Networks are points, learnt from these rows too.
+
+    Embeddings with variances are not draws of anything, so they are in neither ``observed_data`` nor
+    ``posterior_predictive``; their likelihood is the expectation over q(z), as in the bound.
+
+    draws, seed: how many, and what makes them repeatable. predictive, log_likelihood: leave a group out. Raises
+    :class:`DataError` when the draws would take more than ``max_gigabytes``, and for data that do not fit;
+    :class:`SpecError` for ``local`` without data.
     """
+    require_count("to_arviz", draws=draws, n_latents=n_latents)
+    require_positive("to_arviz", max_gigabytes=max_gigabytes)
+    if local and data is None:
+        raise SpecError("to_arviz: local draws are of the rows of some data, but data is None")
+    dataset = None if data is None else prepare(fit.declaration, data)
+    wanted = Wanted(fit, dataset, draws, local=local, predictive=predictive and dataset is not None)
+    wanted.require_memory(max_gigabytes)
+    dimensions = Dimensions(fit, dataset)
+    with seeded(fit.guide, seed):
+        drawn = global_draws(fit.guide, draws)
+        groups = {"posterior": _globals(fit, drawn)}
+        if dataset is not None:
+            rows, predicted, observed = rows_drawn(fit, dataset, drawn, wanted)
+            groups["posterior"] |= rows
+            groups["posterior_predictive"], groups["observed_data"] = predicted, observed
+            if log_likelihood:
+                groups["log_likelihood"] = _log_likelihood(fit, dataset, drawn, n_latents, dimensions)
+    made = {name: dimensions.dataset(name, values) for name, values in groups.items() if values}
+    made["posterior"].attrs["sampling"] = SAMPLING
+    if "log_likelihood" in made:
+        made["log_likelihood"].attrs["conditional"] = CONDITIONAL
+    if len(fit.history):
+        made["history"] = _history(fit)
+    return _container(made)
+
+
+def _globals(fit: Fit, drawn: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Global sites, weights and biases in the user's units."""
+    sites = dict(drawn)
+    for name in fit.declaration.views:
+        emission = fit.model.emission(name)
+        if emission.unit is not None:
+            sites[f"{name}.weights"] = sites[f"{name}.weights"] * emission.unit[:, None]
+            sites[f"{name}.bias"] = emission.decode(sites[f"{name}.bias"])
+    return {name: value.cpu().numpy() for name, value in sites.items()}
+
+
+def _log_likelihood(
+    fit: Fit, dataset: Dataset, drawn: Mapping[str, torch.Tensor], n_latents: int, dimensions: Dimensions
+) -> dict[str, np.ndarray]:
+    generator = torch.Generator(device=fit.guide.device).manual_seed(int(torch.randint(2**31 - 1, ())))
+    whole, by_view = row_log_likelihood(fit.guide, dataset, drawn, generator, n_latents)
+    values = {"data": whole} | {f"{name}.data": part for name, part in by_view.items()}
+    return {name: part[:, dimensions.present(name)].cpu().numpy() for name, part in values.items()}
+
+
+def _history(fit: Fit) -> xr.Dataset:
+    numbers = fit.history.select_dtypes("number")
+    coords = {"pass": np.arange(len(numbers))}
+    if "stage" in fit.history:
+        coords["stage"] = ("pass", fit.history["stage"].to_numpy(dtype=str))
+    values = {name: ("pass", numbers[name].to_numpy()) for name in numbers}
+    return xr.Dataset(values, coords, {"ended_by": fit.ended_by, "unit": "nats"})
+
+
+def _container(groups: Mapping[str, xr.Dataset]) -> Any:
+    """The groups as the ArviZ that is installed holds them."""
     import arviz  # here, because it takes a second and announces its next major version
 
-    with torch.random.fork_rng():
-        torch.manual_seed(int(torch.randint(2**31 - 1, ())) if seed is None else seed)
-        traces = [_global_sites(fit) for _ in range(draws)]
-    values = {name: np.stack([trace[name] for trace in traces])[None] for name in traces[0]}
-    dims, coords = _dimensions(fit)
-    groups = {"posterior": values}
-    dims = {name: dims[name] for name in values if name in dims}
+    about = {"inference_library": "pyro_favae", "inference_library_version": version("pyro-favae")}
+    for group in groups.values():
+        group.attrs |= about
     if int(version("arviz").split(".")[0]) >= 1:
-        return arviz.from_dict(groups, coords=coords, dims=dims)
-    return arviz.from_dict(**groups, coords=coords, dims=dims)
-
-
-def _global_sites(fit: Fit) -> dict[str, np.ndarray]:
-    trace = poutine.trace(fit.posterior.sample).get_trace()
-    sites = {name: site["value"] for name, site in trace.nodes.items() if site["type"] == "sample"}
-    sites = {name: value for name, value in sites.items() if isinstance(value, torch.Tensor)}
-    for name in fit.declaration.views:
-        unit = fit.model.emission(name).unit
-        if unit is not None:
-            sites[f"{name}.weights"] = sites[f"{name}.weights"] * unit[:, None]
-            sites[f"{name}.bias"] = fit.model.emission(name).decode(sites[f"{name}.bias"])
-    plates = {
-        name for name in sites if name.endswith((".features", ".factors")) or name in ("components", "groups")
-    }
-    return {name: value.cpu().numpy() for name, value in sites.items() if name not in plates}
-
-
-def _dimensions(fit: Fit) -> tuple[dict[str, list[str]], dict[str, Any]]:
-    dims: dict[str, list[str]] = {
-        "component_means": ["component", "factor"],
-        "proportions": ["component"],
-        "group_means": ["group", "factor"],
-        "group_precisions": ["group", "factor"],
-    }
-    coords: dict[str, Any] = {"factor": np.arange(fit.declaration.n_factors)}
-    coords["component"] = np.arange(fit.declaration.factors.n_components)
-    if fit.declaration.factors.column is not None:
-        coords["group"] = list(fit.declaration.factors.groups)
-    for name, view in fit.declaration.views.items():
-        feature = f"{name}.feature"
-        coords[feature] = list(view.feature_names)
-        dims |= {f"{name}.weights": [feature, "factor"], f"{name}.bias": [feature]}
-        dims[f"{name}.relevance"] = ["factor"]
-        if fit.declaration.noise_of(name).per_feature:
-            dims[f"{name}.noise_precision"] = [feature]
-    return dims, coords
+        return xr.DataTree.from_dict(dict(groups))
+    return arviz.InferenceData(**groups)

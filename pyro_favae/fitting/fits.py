@@ -1,5 +1,6 @@
 """Learning a declared model, and going on with one that was learnt."""
 
+import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
@@ -8,13 +9,20 @@ import torch
 
 from pyro_favae.data import prepare
 from pyro_favae.errors import SpecError, SpecWarning, shown
-from pyro_favae.fitting.learning import copy_views, encoder_views, learn, require_fit, trained_views
+from pyro_favae.fitting.checkpoint import Checkpoint
+from pyro_favae.fitting.learning import (
+    copy_views,
+    encoder_views,
+    learn,
+    require_fit,
+    seed_of,
+    trained_views,
+)
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.history import Callback
 from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.results.fit import Fit
-from pyro_favae.results.predictive import drawn_seed
 from pyro_favae.results.pretrained import Pretrained
 
 
@@ -34,6 +42,9 @@ def fit(
     device: str | torch.device = "auto",
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
+    checkpoint: str | os.PathLike | None = None,
+    every: int | str = "5min",
+    resume: bool | str | os.PathLike = False,
 ) -> Fit:
     """Learn a declared model from data.
 
@@ -52,9 +63,14 @@ def fit(
     see whether the result depends on the start. device: ``"auto"`` takes a CUDA GPU where there is one. callbacks:
     called with the record of each pass, a mapping with ``elbo``, its terms and ``active``; returning True ends the
     run. Ctrl-C ends it too and returns the fit so far.
+    checkpoint: a file to keep the run's state in, replaced only by a complete newer one. every: how often, a number
+    of passes or a time such as ``"30s"``; besides, at each phase's beginning, on Ctrl-C and at the end. resume: go on
+    with the checkpoint if it exists, True, or with the one at this path; with the same model, settings and data, on
+    a CPU, the fit is the same to the last bit as if it had never stopped.
 
-    Raises :class:`SpecError` for settings that do not fit the model, :class:`DataError` for data the views cannot
-    hold, :class:`NumericalError` if numbers go bad; warns (:class:`SpecWarning`) of no more rows than factors.
+    Raises :class:`SpecError` for settings that do not fit the model or the checkpoint, :class:`DataError` for data
+    the views cannot hold, :class:`NumericalError` if numbers go bad, :class:`LoadError` and :class:`SaveError` for
+    a checkpoint that cannot be read or written; warns (:class:`SpecWarning`) of no more rows than factors.
     """
     if not isinstance(model, FAVAE):
         raise SpecError(f"fit needs a declaration fv.FAVAE(...), seen a {type(model).__name__}")
@@ -62,13 +78,14 @@ def fit(
     _require_pretrained(model, pretrained)
     names = [name for name in encoder_views(model) if name not in pretrained]
     scope = Scope.afresh(model.views, trained_views(model, train, names), known=pretrained)
+    keep = Checkpoint.asked_for(checkpoint, every, resume)
     settings = Settings(
         epochs=epochs,
         tolerance=tolerance,
         batch_size=batch_size,
         learning_rate=learning_rate,
         schedule=schedule,
-        seed=drawn_seed(seed),
+        seed=seed_of(seed, keep),
         start=start,
         progress=progress,
         callbacks=callbacks,
@@ -86,7 +103,7 @@ def fit(
             SpecWarning,
             stacklevel=2,
         )
-    return learn(model, dataset, settings, scope, device, plug_in)
+    return learn(model, dataset, settings, scope, device, plug_in, "fit", keep)
 
 
 def refine(
@@ -96,12 +113,15 @@ def refine(
     train: Collection[str] | None = None,
     seed: int | None = None,
     device: str | torch.device = "auto",
+    checkpoint: str | os.PathLike | None = None,
+    every: int | str = "5min",
+    resume: bool | str | os.PathLike = False,
     **settings: Any,
 ) -> Fit:
     """Go on learning from where a fit stands, on the same or on other data; returns a new fit.
 
-    train: the views whose networks are trained, all when None. settings: those of :func:`fit`. Units that were read
-    off the data stay as they were.
+    train: the views whose networks are trained, all when None. checkpoint, every, resume, settings: those of
+    :func:`fit`. Units that were read off the data stay as they were.
     """
     require_fit("refine", fitted)
     model = fitted.declaration
@@ -112,9 +132,9 @@ def refine(
     def known(guide: FAVAEGuide) -> None:
         copy_views(fitted.guide, guide, everything)
 
-    return learn(
-        model, prepare(model, data), Settings(seed=drawn_seed(seed), **settings), scope, device, known
-    )
+    keep = Checkpoint.asked_for(checkpoint, every, resume)
+    settings = Settings(seed=seed_of(seed, keep), **settings)
+    return learn(model, prepare(model, data), settings, scope, device, known, "refine", keep)
 
 
 def _require_pretrained(model: FAVAE, pretrained: Mapping[str, Any]) -> None:

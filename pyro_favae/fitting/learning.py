@@ -1,20 +1,25 @@
 """What every way of fitting shares: a declaration, aligned data and a scope go in, a fit comes out."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from pyro_favae.data import Dataset
 from pyro_favae.errors import SpecError, shown
+from pyro_favae.fitting import fingerprint
+from pyro_favae.fitting.checkpoint import Checkpoint
 from pyro_favae.inference.device import device_for
 from pyro_favae.inference.fit import Run
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.processes import Processes
 from pyro_favae.inference.settings import Scope, Settings
-from pyro_favae.models.declaration import require_count
+from pyro_favae.models.declaration import require_count, to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.models.views import DecoderView
 from pyro_favae.results.fit import Fit
+from pyro_favae.results.predictive import drawn_seed
 
 
 def pyro_pair(model: FAVAE, n_rows: int = 1) -> tuple[FAVAEModel, FAVAEGuide]:
@@ -36,17 +41,54 @@ def learn(
     scope: Scope,
     device: str | torch.device,
     known: Callable[[FAVAEGuide], None],
+    task: str,
+    checkpoint: Checkpoint | None,
 ) -> Fit:
-    """Run the loop on a fresh guide; ``known`` puts into it what the scope calls known."""
-    place = device_for(device)
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
-        torch.manual_seed(settings.seed)
+    """Run the loop on a fresh guide, or go on with a checkpoint's.
+
+    known: puts into the guide what the scope calls known. task: what a checkpoint says it is of.
+    """
+    if checkpoint is not None:
+        introduce(checkpoint, task, model, dataset, settings, scope)
+    with seeded(settings.seed, device) as place:
         favae_model, guide = pyro_pair(model, len(dataset))
         known(guide)
         favae_model.to(place)
         guide.to(place)
-        outcome = Run(guide, dataset, settings, scope)()
+        run = Run(guide, dataset, settings, scope, checkpoint)
+        if checkpoint is not None:
+            checkpoint.restore(run.load_state_dict)
+        outcome = run()
     return Fit(guide, outcome.history, outcome.ended_by)
+
+
+@contextmanager
+def seeded(seed: int, device: str | torch.device) -> Iterator[torch.device]:
+    """Torch's generators at a seed, and afterwards as they were; gives the device that is meant."""
+    place = device_for(device)
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield place
+
+
+def seed_of(seed: int | None, checkpoint: Checkpoint | None) -> int:
+    """A seed as given, or the one of the run to be continued, or a new one; the same in all processes."""
+    if seed is None and checkpoint is not None:
+        seed = checkpoint.seed
+    return Processes.present().first(drawn_seed(seed))
+
+
+def introduce(
+    checkpoint: Checkpoint, task: str, model: FAVAE, dataset: Dataset, settings: Settings, scope: Scope
+) -> None:
+    """Tell a checkpoint what it is of; raises an error where it is to go on with another run."""
+    checkpoint.known_as(
+        task=task,
+        declaration=to_json(model),
+        settings=fingerprint.of_settings(settings),
+        scope=fingerprint.of_scope(scope),
+        data=fingerprint.of_data(dataset),
+    )
 
 
 def require_fit(owner: str, fitted: Any) -> None:

@@ -1,5 +1,6 @@
 """Training a view alone, before it is plugged into a model."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,12 +8,12 @@ import torch
 
 from pyro_favae.data import prepare
 from pyro_favae.errors import SpecError, shown
-from pyro_favae.fitting.learning import device_for
+from pyro_favae.fitting.checkpoint import Checkpoint
+from pyro_favae.fitting.learning import introduce, seed_of, seeded
 from pyro_favae.inference.alone import PlainTraining
 from pyro_favae.inference.history import Callback
-from pyro_favae.inference.settings import Settings
+from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.models.views import DecoderView
-from pyro_favae.results.predictive import drawn_seed
 from pyro_favae.results.pretrained import NAME, Pretrained, one_view_guide
 
 
@@ -27,6 +28,9 @@ def pretrain(
     device: str | torch.device = "auto",
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
+    checkpoint: str | os.PathLike | None = None,
+    every: int | str = "5min",
+    resume: bool | str | os.PathLike = False,
 ) -> Pretrained:
     """Train an encoder view by itself, as a plain VAE with z ~ N(0, I).
 
@@ -34,6 +38,7 @@ def pretrain(
     the data; with 0 the networks stay as they are, which is how modules that were trained elsewhere and registered by
     ``fv.networks.register`` become something to plug in: their latents keep the scale they have. callbacks: called
     with the record of each pass; returning True ends the training. Ctrl-C ends it too and returns what was learnt.
+    checkpoint, every, resume: as for :func:`fit`.
 
     Raises :class:`SpecError` for a view without networks, :class:`DataError` for data it cannot hold,
     :class:`NumericalError` if the networks diverge.
@@ -42,26 +47,31 @@ def pretrain(
         raise SpecError(
             f"pretrain: {shown(view)} has no networks to train, expected a view such as fv.views.Image(...)"
         )
+    keep = Checkpoint.asked_for(checkpoint, every, resume)
     train = not (type(epochs) is int and epochs == 0)
     settings = Settings(
         epochs=epochs if train else 1,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        seed=drawn_seed(seed),
+        seed=seed_of(seed, keep),
         progress=progress,
         callbacks=callbacks,
     )
-    place = device_for(device)
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
-        torch.manual_seed(settings.seed)
+    with seeded(settings.seed, device) as place:
         guide = one_view_guide(view)
         guide.model.to(place)
         guide.to(place)
         dataset = prepare(guide.declaration, {NAME: data})
-        training = PlainTraining(guide, NAME, dataset, batch_size, settings.seed)
+        guide.model.n_rows = len(dataset)
+        if keep is not None:
+            scope = Scope.afresh([NAME], [NAME])
+            introduce(keep, "pretrain", guide.declaration, dataset, settings, scope)
+        training = PlainTraining(guide, NAME, dataset, settings, keep)
         training.read_units()
+        if keep is not None:
+            keep.restore(training.load_state_dict)
         if train:
-            training(epochs, learning_rate, progress, callbacks)
+            training()
         else:
             training.keep_scale()
     return Pretrained(guide.eval(), training.history)

@@ -1,5 +1,6 @@
 """A fit with one view more, or one less."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,13 +10,20 @@ import torch
 
 from pyro_favae.data import prepare, require_view
 from pyro_favae.errors import SpecError, shown
-from pyro_favae.fitting.learning import copy_views, encoder_views, learn, pyro_pair, require_fit
+from pyro_favae.fitting.checkpoint import Checkpoint
+from pyro_favae.fitting.learning import (
+    copy_views,
+    encoder_views,
+    learn,
+    pyro_pair,
+    require_fit,
+    seed_of,
+)
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.models.declaration import require_flag, require_name
 from pyro_favae.models.views import View
 from pyro_favae.results.fit import Fit
-from pyro_favae.results.predictive import drawn_seed
 from pyro_favae.results.pretrained import Pretrained
 
 
@@ -29,13 +37,16 @@ def add_view(
     pretrained: Pretrained | None = None,
     seed: int | None = None,
     device: str | torch.device = "auto",
+    checkpoint: str | os.PathLike | None = None,
+    every: int | str = "5min",
+    resume: bool | str | os.PathLike = False,
     **settings: Any,
 ) -> Fit:
     """Return a fit with one view more.
 
     data: of all views, by name. refine: learn everything further from there; otherwise what was learnt stays, to the
     last bit, and only the new view is fitted to it. pretrained: networks of the new view, left as they are.
-    settings: those of :func:`fit`. Raises :class:`SpecError` if there is such a view.
+    checkpoint, every, resume, settings: those of :func:`fit`. Raises :class:`SpecError` if there is such a view.
     """
     require_fit("add_view", fitted)
     old = fitted.declaration
@@ -62,9 +73,9 @@ def add_view(
         if pretrained is not None:
             pretrained.plug_into(guide, name)
 
-    return learn(
-        model, prepare(model, data), Settings(seed=drawn_seed(seed), **settings), scope, device, known
-    )
+    keep = Checkpoint.asked_for(checkpoint, every, resume)
+    settings = Settings(seed=seed_of(seed, keep), **settings)
+    return learn(model, prepare(model, data), settings, scope, device, known, "add_view", keep)
 
 
 def remove_view(fitted: Fit, name: str) -> Fit:

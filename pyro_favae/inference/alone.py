@@ -1,7 +1,6 @@
 """Training one view by itself: a plain VAE, z ~ N(0, I)."""
 
 import time
-from collections.abc import Sequence
 from functools import reduce
 
 import pandas as pd
@@ -10,23 +9,79 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from pyro_favae.data.dataset import Dataset
+from pyro_favae.data.dataset import Batch, Dataset
 from pyro_favae.data.moments import merged, moments_of
 from pyro_favae.inference.guide import FAVAEGuide
-from pyro_favae.inference.history import Callback
-from pyro_favae.inference.interrupt import DeferredInterrupt
+from pyro_favae.inference.minibatches import SEEDS
+from pyro_favae.inference.passes import Passes
+from pyro_favae.inference.processes import Processes
+from pyro_favae.inference.randomness import random_state, set_random_state
+from pyro_favae.inference.rest import Keep, RestPoints, State
+from pyro_favae.inference.settings import Settings
+from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.start import calibrate
 from pyro_favae.inference.step import NetworkStep
 from pyro_favae.inference.views.vae import EncodedRows
 
 
 class PlainTraining:
-    """Trains the networks of one view of a guide, which it changes in place."""
+    """Trains the networks of one view of a guide, which it changes in place.
 
-    def __init__(self, guide: FAVAEGuide, name: str, dataset: Dataset, batch_size: int, seed: int) -> None:
-        self.guide, self.name, self.dataset, self.batch_size = guide, name, dataset, batch_size
-        self.generator = torch.Generator().manual_seed(seed)
+    Its state, taken at any of its :class:`RestPoints`, is all that what follows depends on besides the data.
+    """
+
+    def __init__(
+        self,
+        guide: FAVAEGuide,
+        name: str,
+        dataset: Dataset,
+        settings: Settings,
+        keep: Keep | None = None,
+    ) -> None:
+        """keep: stores the training's state at rest points."""
+        self.guide, self.name, self.dataset, self.settings = guide, name, dataset, settings
+        self.processes = Processes.present()
+        self.rest = RestPoints(self.state_dict, keep, self.processes)
+        self.passes = Passes(guide, dataset, settings.batch_size, self.rest.interrupt, self.processes)
+        steps = self.passes.batches * settings.epochs
+        self.step = NetworkStep(guide, [name], settings.learning_rate, steps, self.processes)
+        self.generator = torch.Generator().manual_seed(settings.seed)
         self.records: list[dict] = []
+        self.ended = False
+        self._begin = time.perf_counter()
+        self._open_pass()
+        self.processes.own_draws()
+
+    def _open_pass(self) -> None:
+        self.seed = int(torch.randint(SEEDS, (), generator=self.generator))  # of the pass's order
+        self.position, self.likelihood, self.divergence = 0, 0.0, 0.0
+
+    def state_dict(self) -> State:
+        """All that the rest of the training depends on, taken between two minibatches."""
+        return {
+            "model": self.guide.model.state_dict(),
+            "guide": self.guide.state_dict(),
+            "step": self.step.state_dict(),
+            "records": self.records,
+            "ended": self.ended,
+            "seconds": time.perf_counter() - self._begin,
+            "pass": [self.seed, self.position, *self._sums()],
+            "generator": self.generator.get_state(),
+            "random": random_state(self.guide.device),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a state."""
+        self.guide.model.load_state_dict(state["model"])
+        self.guide.load_state_dict(state["guide"])
+        self.step.load_state_dict(state["step"])
+        self.records, self.ended = list(state["records"]), state["ended"]
+        self._begin = time.perf_counter() - state["seconds"]
+        self.seed, self.position, *sums = state["pass"]
+        self.likelihood, self.divergence = sums if self.processes.rank == 0 else (0.0, 0.0)
+        self.generator.set_state(state["generator"])
+        set_random_state(state["random"], self.guide.device)
+        self.processes.own_draws()
 
     @property
     def history(self) -> pd.DataFrame:
@@ -34,55 +89,68 @@ class PlainTraining:
         columns = ["elbo", "likelihood", "divergence", "seconds"]
         return pd.DataFrame(self.records, columns=columns).rename_axis("pass")
 
-    def __call__(
-        self, epochs: int, learning_rate: float, progress: bool, callbacks: Sequence[Callback]
-    ) -> None:
+    def __call__(self) -> None:
         """Train; Ctrl-C ends it early and keeps what was learnt."""
-        batches = -(-len(self.dataset) // self.batch_size)
-        step = NetworkStep(self.guide, [self.name], learning_rate, batches * epochs)
-        interrupt, begin = DeferredInterrupt(), time.perf_counter()
-        bar = tqdm(total=epochs, disable=not progress, desc="VAE", unit="pass")
+        epochs, callbacks = self.settings.epochs, self.settings.callbacks
+        bar = tqdm(
+            total=epochs,
+            disable=not self.settings.progress or self.processes.rank > 0,
+            desc="VAE",
+            unit="pass",
+        )
+        bar.update(len(self.records))
         try:
-            with interrupt:
-                for _ in range(epochs):
-                    self._pass(step, interrupt, begin)
+            with self.rest.interrupt:
+                if not self.ended:
+                    self.rest(len(self.records), now=True)
+                while not self.ended:
+                    self._pass()
                     bar.update()
                     bar.set_postfix(bound=f"{self.records[-1]['elbo']:,.1f}")
-                    if any([callback(self.records[-1]) is True for callback in callbacks]):
-                        break
+                    asked = any([callback(self.records[-1]) is True for callback in callbacks])
+                    (asked,) = self.processes.any(asked)
+                    self.ended = asked or len(self.records) == epochs
+                    self.rest(len(self.records), now=self.ended)
         except KeyboardInterrupt:
             pass
         finally:
             bar.close()
             self.guide.eval()
 
-    def _pass(self, step: NetworkStep, interrupt: DeferredInterrupt, begin: float) -> None:
-        self.guide.train()
-        likelihood = divergence = 0.0
-        snapshot = self.guide.snapshot()
-        for batch in self.dataset.shuffled(self.batch_size, self.guide.device, self.generator):
-            interrupt.check()
-            views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
-            rows = views[self.name]
-            if not rows.mask.any():
-                continue
-            step(batch.data, views, standard_normal)
-            likelihood += float(rows.log_likelihood)
-            divergence += float(divergence_from_standard_normal(*rows.encoded).detach())
-        seconds = time.perf_counter() - begin
+    def _pass(self) -> None:
+        snapshot = self.guide.train().snapshot()
+        for batch in self.passes.shuffled(self.seed, self.position):
+            self._take(batch, snapshot)
+            self.rest(len(self.records))
+        likelihood, divergence = self._sums()
         record = {"elbo": likelihood - divergence, "likelihood": likelihood, "divergence": divergence}
-        self.records.append({**record, "seconds": seconds})
+        self.records.append({**record, "seconds": time.perf_counter() - self._begin})
+        self._open_pass()
+
+    def _sums(self) -> list[float]:
+        """Likelihood and divergence of the present pass's rows, of all processes."""
+        own = torch.tensor([self.likelihood, self.divergence], dtype=torch.float64, device=self.guide.device)
+        return self.processes.summed([own])[0].tolist()
+
+    def _take(self, batch: Batch, snapshot: Snapshot) -> None:
+        self.position += 1
+        views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
+        rows = views[self.name]
+        self.step(batch.data, views, standard_normal)
+        if rows.mask.any():
+            self.likelihood += float(rows.log_likelihood)
+            self.divergence += float(divergence_from_standard_normal(*rows.encoded).detach())
 
     def read_units(self) -> None:
         """Let the view read its units off the data."""
-        calibrate(self.guide, self.dataset, [self.name], self.batch_size)
+        calibrate(self.guide, self.dataset, [self.name], self.settings.batch_size)
 
     @torch.no_grad()
     def keep_scale(self) -> None:
         """Pin the latents to the scale that the encoder, trained elsewhere, gives them now."""
         self.guide.eval()
         snapshot, parts, within = self.guide.snapshot(), [], 0.0
-        for batch in self.dataset.in_order(self.batch_size, self.guide.device):
+        for batch in self.dataset.in_order(self.settings.batch_size, self.guide.device):
             rows = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)[self.name]
             parts.append(moments_of(rows.mean, rows.mask > 0))
             within = within + rows.latent_variance.sum(0)

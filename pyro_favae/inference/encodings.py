@@ -5,18 +5,23 @@ from torch import Tensor
 
 from pyro_favae.data.dataset import Dataset
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.randomness import random_state
 from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
 from pyro_favae.inference.views.gaussian import GaussianRows
 
 
 class Encodings:
-    """q(z_n) of every row of an encoder view, and what its data are worth given a draw of it."""
+    """q(z_n) of every row of an encoder view, and what its data are worth given a draw of it.
+
+    ``random_state``: that of torch's generators before the draws, from which they can be repeated.
+    """
 
     @torch.no_grad()
     def __init__(
         self, guide: FAVAEGuide, snapshot: Snapshot, dataset: Dataset, name: str, chunk: int
     ) -> None:
         """Run the encoder and the decoder over a data set, ``chunk`` rows at a time."""
+        self.random_state = random_state(guide.device)
         inference, emission = guide.inference(name).eval(), guide.model.emission(name).eval()
         parts = []
         for batch in dataset.in_order(chunk, guide.device, [name]):

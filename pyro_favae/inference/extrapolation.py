@@ -42,6 +42,20 @@ class NoiseExtrapolation:
             view.noise.scale(_secant(*logs).exp())
         return True
 
+    def state_dict(self) -> dict:
+        """What the sweeps watched so far did."""
+        return {"sweeps": self._sweeps}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a state."""
+        self._sweeps = [
+            tuple(
+                [log.to(view.noise.mean) for view, log in zip(self.views, logs, strict=True)]
+                for logs in sweep
+            )
+            for sweep in state["sweeps"]
+        ]
+
     def _log_precisions(self) -> list[Tensor]:
         return [view.noise.mean.log() for view in self.views]
 

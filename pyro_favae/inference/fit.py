@@ -1,42 +1,29 @@
 """The one loop: rows → closed-form q(g) → networks' step → additive statistics → global updates."""
 
-import math
-from collections.abc import Collection, Sequence
-from copy import deepcopy
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import pandas as pd
 import torch
 
 from pyro_favae.data.dataset import Dataset
-from pyro_favae.inference.elbo import elbo_terms
-from pyro_favae.inference.extrapolation import NoiseExtrapolation
-from pyro_favae.inference.guide import LEARNING_STEPS, FAVAEGuide
+from pyro_favae.inference.beginning import Beginning
+from pyro_favae.inference.global_updates import GlobalUpdates
+from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.history import History
 from pyro_favae.inference.interrupt import DeferredInterrupt
+from pyro_favae.inference.minibatches import MinibatchPasses
 from pyro_favae.inference.order import sort_factors
 from pyro_favae.inference.passes import Passes
-from pyro_favae.inference.principal import start_from_components
-from pyro_favae.inference.rotation import rotate
+from pyro_favae.inference.plan import Plan
+from pyro_favae.inference.processes import Processes
+from pyro_favae.inference.randomness import random_state, set_random_state
+from pyro_favae.inference.rest import Keep, RestPoints, State
 from pyro_favae.inference.settings import Scope, Settings
-from pyro_favae.inference.sparse_start import lead_to_sparse_axes
-from pyro_favae.inference.start import (
-    calibrate,
-    place_components,
-    randomise_weights,
-    set_start_noise,
-    silence,
-)
 from pyro_favae.inference.statistics import Statistics
-from pyro_favae.inference.step import NetworkStep, prior_from_other_views, trainable_parameters
+from pyro_favae.inference.step import NetworkStep, trainable_parameters
+from pyro_favae.inference.sweeps import Sweeps
 
-WARM_UP = 0.2  # of the passes, in which new networks are trained before factors are sought in their latents
-START_SWEEPS = 3  # closed-form sweeps before networks are trained or components placed
-SETTLING_SWEEPS = 3  # closed-form sweeps after the networks have stopped
-UPDATES_A_PASS = 4  # global updates in a pass that also trains networks
-STOCHASTIC_FORGETTING = 0.7  # the t-th minibatch weighs t^-0.7, and at least its share of the rows
-ROTATION_STEPS = 10  # minibatches between rotations where no network is trained
 PATIENCE = 10  # passes over which a stochastic bound's gain is judged
 
 
@@ -49,215 +36,205 @@ class Outcome:
 
 
 class Run:
-    """A run of the loop on one guide, which it changes in place."""
+    """A run of the loop on one guide, which it changes in place.
 
-    def __init__(self, guide: FAVAEGuide, dataset: Dataset, settings: Settings, scope: Scope) -> None:
-        self.guide, self.dataset, self.settings, self.scope = guide, dataset, settings, scope
-        self.posterior = guide.posterior
-        self.passes = Passes(guide, dataset, settings.batch_size)
+    It goes through phases: units, warm-up and start; then train and settle, or sweep; then end. Its state, taken at
+    any of its :class:`RestPoints`, is all that what follows depends on besides the data and the settings.
+    """
+
+    def __init__(
+        self,
+        guide: FAVAEGuide,
+        dataset: Dataset,
+        settings: Settings,
+        scope: Scope,
+        keep: Keep | None = None,
+    ) -> None:
+        """keep: stores the run's state at rest points."""
+        self.guide, self.settings, self.posterior = guide, settings, guide.posterior
+        self.processes = Processes.present()
+        self.rest = RestPoints(self.state_dict, keep, self.processes)
         self.generator = torch.Generator().manual_seed(settings.seed)
+        self.phase, self.done, self.ended_by = "units", 0, "epochs"  # done: passes of the phase
         encoded = [name for name in guide.names if guide.inference(name).trained_by_gradient]
-        trained = [] if settings.schedule == "closed-form" else _ordered(guide, scope.trained)
+        learnt = None if scope.learnt >= set(guide.names) else scope.learnt
+        creeping = [name for name in guide.names if guide.inference(name).creeping_noise]
+        trained = [] if settings.schedule == "closed-form" else encoded
+        trained = [name for name in trained if name in scope.trained]
         self.trained = [name for name in trained if trainable_parameters(guide, [name])]
         self.untrained = [name for name in encoded if name not in self.trained]
-        self.learnt = None if scope.learnt >= set(guide.names) else scope.learnt
+        unknown = bool(scope.unknown & set(self.trained))
+        self.passes = Passes(guide, dataset, settings.batch_size, self.rest.interrupt, self.processes)
+        self.plan = Plan.of(settings, self.passes.batches, bool(self.trained), unknown)
+        self.updates = GlobalUpdates(self.posterior, learnt)
+        self.minibatches = MinibatchPasses(self.passes, self.plan, self._network_step(), self.updates)
+        self.sweeps = Sweeps(self.passes, self.updates, [name for name in creeping if name in scope.learnt])
+        self.beginning = Beginning(self.passes, self.sweeps, settings, scope, self.generator)
         betas = {name: guide.declaration.views[name].beta for name in encoded}
-        total = settings.epochs + self._settling_sweeps
-        self.history = History(self.posterior, betas, settings.callbacks, settings.progress, total)
+        self.history = History(self.posterior, betas, settings.callbacks, settings.progress, self.plan.passes)
+
+    def _network_step(self) -> NetworkStep | None:
+        if not self.trained:
+            return None
+        steps = self.plan.batches * self.settings.epochs
+        return NetworkStep(self.guide, self.trained, self.settings.learning_rate, steps, self.processes)
+
+    # state
+
+    def state_dict(self) -> State:
+        """All that the rest of the run depends on, taken between two minibatches or passes."""
+        return {
+            "phase": self.phase,
+            "done": self.done,
+            "ended_by": self.ended_by,
+            "model": self.guide.model.state_dict(),
+            "guide": self.guide.state_dict(),
+            "minibatches": self.minibatches.state_dict(),
+            "extrapolation": self.sweeps.extrapolation.state_dict(),
+            "encodings": self.passes.state_dict(),
+            "history": self.history.state_dict(),
+            "generator": self.generator.get_state(),
+            "random": random_state(self.guide.device),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a state; calling the run then gives what it would have given."""
+        self.phase, self.done, self.ended_by = state["phase"], state["done"], state["ended_by"]
+        self.guide.model.load_state_dict(state["model"])
+        self.guide.load_state_dict(state["guide"])
+        self.minibatches.load_state_dict(state["minibatches"])
+        self.sweeps.extrapolation.load_state_dict(state["extrapolation"])
+        self.passes.load_state_dict(state["encodings"])
+        self.history.load_state_dict(state["history"])
+        self.generator.set_state(state["generator"])
+        set_random_state(state["random"], self.guide.device)
+        self.processes.own_draws()
+
+    # the loop
 
     def __call__(self) -> Outcome:
         """Learn; Ctrl-C ends the run early and keeps what was learnt."""
         try:
-            with self.passes.interrupt:
+            with self.rest.interrupt:
                 ended_by = self._learn()
         except KeyboardInterrupt:
             ended_by = "interrupted"
         finally:
             self.guide.eval()
             self.history.close()
-            if self.learnt is None:
+            if self.updates.learnt is None:
                 sort_factors(self.posterior)
         if not self.history.records:
             self.passes.interrupt = DeferredInterrupt()
-            self._sweep("interrupted")
+            self.history.add(self.sweeps.plain(), "interrupted")
         return Outcome(self.history.frame(), ended_by)
 
     def _learn(self) -> str:
-        step = self._network_step()
-        if self._start(step):
-            return "callback"
-        if not self._settling_sweeps:
-            return self._sweep_to_tolerance(self.settings.epochs)
-        ended_by = self._train(step)
-        self.passes.encode(self.trained)
-        for _ in range(self._settling_sweeps):
-            self._sweep("settle")
-        return ended_by
+        phases = {
+            "units": self._units,
+            "warm-up": self._warm_up,
+            "start": self._start,
+            "train": self._train,
+            "settle": self._settle,
+            "sweep": self._sweep_to_tolerance,
+        }
+        if self.phase != "end":
+            self._rest(now=True)
+        while self.phase != "end":
+            phases[self.phase]()
+        return self.ended_by
 
-    @property
-    def _settling_sweeps(self) -> int:
-        """Exact sweeps after minibatches; none where every pass is one."""
-        if self.trained:
-            return SETTLING_SWEEPS
-        return 1 if self.settings.schedule == "stochastic" else 0
+    def _enter(self, phase: str) -> None:
+        self.phase, self.done = phase, 0
+        self._rest(now=True)
 
-    # closed forms alone
+    def _end(self, ended_by: str) -> None:
+        self.ended_by = ended_by
+        self._enter("end")
 
-    def _sweep(self, stage: str) -> bool:
-        """One exact pass: every row's q, then the global updates. The bound never falls."""
-        return self.history.add(self._swept(), stage)
+    def _rest(self, now: bool = False) -> None:
+        self.rest(len(self.history.records), now)
 
-    def _sweep_to_tolerance(self, sweeps: int) -> str:
-        creeping = [name for name in self.guide.names if self.guide.inference(name).creeping_noise]
-        learnt = creeping if self.learnt is None else [name for name in creeping if name in self.learnt]
-        extrapolation = NoiseExtrapolation(self.posterior, learnt)
-        for _ in range(sweeps):
-            if self.history.add(self._extrapolated_sweep(extrapolation), "sweep"):
-                return "callback"
-            if self._converged(1):
-                return "tolerance"
-        return "epochs"
+    def _record(self, statistics: Statistics, stage: str) -> bool:
+        """A pass is over; returns whether a callback asked to stop."""
+        self.done += 1
+        return self.processes.any(self.history.add(statistics, stage))[0]
 
-    def _extrapolated_sweep(self, extrapolation: NoiseExtrapolation) -> Statistics:
-        """A sweep from extrapolated noise, or from what the noise was where that would lower the bound."""
-        if not extrapolation.views:
-            return self._swept()
-        before = deepcopy(self.posterior.state_dict())
-        moved = extrapolation.extrapolate()
-        statistics = extrapolation.watch(self._swept)
-        if moved and sum(elbo_terms(self.posterior, statistics).values()) < self.history.records[-1]["elbo"]:
-            self.posterior.load_state_dict(before)
-            statistics = extrapolation.watch(self._swept)
-        return statistics
+    # phases
 
-    def _swept(self) -> Statistics:
-        return self._updated(self.passes.statistics())
-
-    def _updated(self, statistics: Statistics) -> Statistics:
-        """Update the global posterior; returns the statistics in what are now the factors' coordinates."""
-        self.posterior.update(statistics, self.learnt)
-        return statistics if self.learnt else rotate(self.posterior, statistics).statistics
-
-    def _swept_bound(self) -> float:
-        """An exact pass before the first that is recorded; returns the bound, nats."""
-        return sum(elbo_terms(self.posterior, self._swept()).values())
-
-    # start
-
-    def _start(self, step: NetworkStep | None = None) -> bool:
-        """Units, networks, posteriors of what nothing is known of; returns whether a callback asked to stop."""
-        calibrate(self.guide, self.dataset, self.scope.fresh, self.passes.chunk)
+    def _units(self) -> None:
+        """Units of the data; encodings of the views whose networks are left as they are."""
+        self.beginning.read_units()
         self.passes.encode(self.untrained)
-        if self._warm_up(step):
-            return True
-        self._start_posteriors()
-        return False
+        if self.plan.warm_up:
+            self.beginning.silence()
+        self._enter("warm-up")
 
-    def _start_posteriors(self) -> None:
-        """From principal components, or from what is known of other views."""
-        fresh = _ordered(self.guide, self.scope.fresh)
-        if not fresh:
-            return
-        self.passes.encode(self.trained)
-        if len(fresh) < len(self.guide.names):
-            silence(self.guide, fresh)
-            set_start_noise(self.guide, fresh)
-            self._start_sweeps(fresh)
-        else:
-            self._start_afresh()
-        self.passes.read_again(self.trained)
-
-    def _start_afresh(self) -> None:
-        randomise_weights(self.guide, self.generator)
-        if self.settings.start == "pca":
-            start_from_components(
-                self.posterior.views, self.passes.stand_ins, len(self.dataset), self.generator
-            )
-        set_start_noise(self.guide, self.guide.names)
-        if self.trained or self.guide.declaration.factors.n_components > 1:
-            self._start_sweeps(self.guide.names)
-            place_components(self.guide, self.dataset, self.guide.names, self.generator)
-        if self.settings.schedule != "stochastic":
-            lead_to_sparse_axes(self.posterior.views, self._swept_bound)
-
-    def _start_sweeps(self, names: Sequence[str]) -> None:
-        """Sweeps of the named views alone, with stand-ins where inference is slow."""
-        everything = len(names) == len(self.guide.names)
-        for _ in range(START_SWEEPS):
-            statistics = self.passes.statistics(start=True)
-            self.posterior.update(statistics, None if everything else names)
-
-    # minibatches: networks and closed forms together, or closed forms alone
-
-    def _network_step(self) -> NetworkStep | None:
-        if not self.trained:
-            return None
-        steps = self._batches * self.settings.epochs
-        return NetworkStep(self.guide, self.trained, self.settings.learning_rate, steps)
-
-    @property
-    def _batches(self) -> int:
-        """Minibatches a pass."""
-        return -(-len(self.dataset) // self.settings.batch_size)
-
-    @property
-    def _warm_up_passes(self) -> int:
-        return math.ceil(WARM_UP * self.settings.epochs) if self.scope.unknown & set(self.trained) else 0
-
-    def _warm_up(self, step: NetworkStep | None) -> bool:
-        """Train networks that mean nothing yet as plain VAEs; returns whether a callback asked to stop.
+    def _warm_up(self) -> None:
+        """Train networks that mean nothing yet as plain VAEs.
 
         Without weights that is what the model is. Relevances would switch off the factors of latents that do not yet
         follow the data, for good.
         """
-        if not self._warm_up_passes:
-            return False
-        silence(self.guide, self.scope.fresh)
-        for _ in range(self._warm_up_passes):
-            statistics = self._train_pass(step, None, 0, learn=False)
-            if self.history.add(statistics, "warm-up"):
-                return True
-        return False
+        while self.done < self.plan.warm_up:
+            statistics = self._minibatch_pass(learn=False)
+            self.minibatches.forget()
+            if self._record(statistics, "warm-up"):
+                return self._end("callback")
+            self._rest()
+        self._enter("start")
 
-    def _train(self, step: NetworkStep | None) -> str:
-        running: Statistics | None = None
-        for epoch in range(self.settings.epochs - self._warm_up_passes):
-            running = self._updated(self._train_pass(step, running, epoch * self._batches))
-            if self.history.add(running, "train"):
-                return "callback"
-            if self._converged(PATIENCE):
-                return "tolerance"
+    def _start(self) -> None:
+        """Posteriors of what nothing is known of."""
+        self.beginning.place(self.trained)
+        self._enter("sweep" if self.plan.sweep else "train")
+
+    def _train(self) -> None:
+        """Minibatches, then encodings of the views whose networks have stopped."""
+        ended_by = "epochs"
+        while self.done < self.plan.train and ended_by == "epochs":
+            self._minibatch_pass(learn=True)
+            ended_by = self._judged(self.minibatches.settle(), "train", PATIENCE)
+        self.ended_by = ended_by
+        self.passes.encode(self.trained)
+        self._enter("settle")
+
+    def _minibatch_pass(self, learn: bool) -> Statistics:
+        return self.minibatches(self.generator, self.rest, len(self.history.records), learn)
+
+    def _settle(self) -> None:
+        while self.done < self.plan.settle:
+            self._sweep("settle")
+            self._rest()
+        self._end(self.ended_by)
+
+    def _sweep(self, stage: str) -> bool:
+        return self._record(self._undisturbed(self.sweeps.plain), stage)
+
+    def _sweep_to_tolerance(self) -> None:
+        ended_by = "epochs"
+        while self.done < self.plan.sweep and ended_by == "epochs":
+            bound = self.history.records[-1]["elbo"] if self.history.records else None
+            statistics = self._undisturbed(lambda bound=bound: self.sweeps.extrapolated(bound))
+            ended_by = self._judged(statistics, "sweep", 1)
+        self._end(ended_by)
+
+    def _undisturbed(self, sweep: Callable[[], Statistics]) -> Statistics:
+        """The sweep, or a rest point where Ctrl-C took it back."""
+        try:
+            return sweep()
+        except KeyboardInterrupt:
+            self._rest()
+            raise
+
+    def _judged(self, statistics: Statistics, stage: str, window: int) -> str:
+        """Record a pass; returns what ended learning with it, ``"epochs"`` as long as nothing did."""
+        if self._record(statistics, stage):
+            return "callback"
+        if self.processes.any(self._converged(window))[0]:
+            return "tolerance"
+        self._rest()
         return "epochs"
-
-    def _train_pass(
-        self, step: NetworkStep | None, running: Statistics | None, done: int, learn: bool = True
-    ) -> Statistics:
-        """Every row once in random order; statistics are decayed sums of minibatches', for N rows.
-
-        A global update from them is a natural-gradient step (Hoffman et al. 2013) in the space of statistics; with
-        ``learn`` false there is none. done: minibatches in earlier passes.
-        """
-        total = len(self.dataset)
-        every = 1 if step is None else max(1, self._batches // UPDATES_A_PASS)
-        forgetting = STOCHASTIC_FORGETTING if step is None else 1.0
-        snapshot = self.guide.train().snapshot()
-        for i, batch in enumerate(self.passes.shuffled(self.generator), start=1):
-            views = self.passes.view_rows(batch, snapshot)
-            rows = self.guide.infer(
-                views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS, groups=batch.groups
-            )
-            if step is not None:
-                step(batch.data, views, partial(prior_from_other_views, snapshot, rows))
-            part = rows.statistics().scaled(total / batch.n)
-            share = max(batch.n / total, (done + i) ** -forgetting)
-            running = part if running is None else running.scaled(1 - share) + part.scaled(share)
-            if learn and i % every == 0:
-                if step is None and i % ROTATION_STEPS == 0:
-                    running = self._updated(running)
-                else:
-                    self.posterior.update(running, self.learnt)
-                snapshot = self.guide.snapshot()
-        return running
 
     def _converged(self, window: int) -> bool:
         """Whether the objective rose by less than the tolerance of its size for each pass, from window to window.
@@ -269,8 +246,3 @@ class Run:
             return False
         now, before = (sum(part) / window for part in (values[-window:], values[-2 * window : -window]))
         return now - before < self.settings.tolerance * window * abs(now)
-
-
-def _ordered(guide: FAVAEGuide, names: Collection[str]) -> list[str]:
-    """Names of views in the order of the model's."""
-    return [name for name in guide.names if name in names]

@@ -119,12 +119,20 @@ class FAVAEGuide(nn.Module):
         given = {name: values for name, values in data.items() if name != column}
         views = self.view_rows(given, observed, snapshot=snapshot)
         local = self.infer(views, n, snapshot=snapshot, groups=data.get(column))
-        drawn = self.posterior.sample()
-        device = local.responsibilities.device
-        with pyro.plate("rows", self.model.n_rows, subsample=torch.arange(n, device=device), dim=-1):
-            self._sample_rows(views, local, drawn)
+        self.sample_rows(views, local, self.posterior.sample())
 
-    def _sample_rows(self, views: Mapping[str, ViewRows], local: Rows, drawn: Mapping) -> None:
+    def sample_rows(
+        self, views: Mapping[str, ViewRows], local: Rows, drawn: Mapping[str, tuple[Tensor, Tensor]]
+    ) -> None:
+        """Emit the sites of some rows inside their plate, given each view's drawn weights and bias.
+
+        views, local: from :meth:`view_rows` and :meth:`infer`, which do not depend on what was drawn.
+        """
+        subsample = torch.arange(len(local.responsibilities), device=local.responsibilities.device)
+        with pyro.plate("rows", self.model.n_rows, subsample=subsample, dim=-1):
+            self._sample_sites(views, local, drawn)
+
+    def _sample_sites(self, views: Mapping[str, ViewRows], local: Rows, drawn: Mapping) -> None:
         component = self.posterior.factors.sample_component(local.responsibilities)
         if component is None:
             mean = local.component_factors[:, 0]

@@ -64,6 +64,16 @@ class History:
                 )
         self._counts = counts
 
+    def state_dict(self) -> dict:
+        """The records, and what the next one depends on."""
+        return {"records": self.records, "counts": self._counts, "seconds": time.perf_counter() - self._begin}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a state; the time in between does not count."""
+        self.records, self._counts = list(state["records"]), state["counts"]
+        self._begin = time.perf_counter() - state["seconds"]
+        self._bar.update(len(self.records))
+
     def frame(self) -> pd.DataFrame:
         """The records, one row a pass."""
         return pd.DataFrame(self.records).rename_axis("pass")

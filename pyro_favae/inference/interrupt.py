@@ -12,7 +12,7 @@ class DeferredInterrupt:
     """
 
     def __init__(self) -> None:
-        self._requested = False
+        self.requested = False
         self._previous = None
 
     def __enter__(self) -> "DeferredInterrupt":
@@ -26,10 +26,10 @@ class DeferredInterrupt:
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed."""
-        if self._requested:
+        if self.requested:
             raise KeyboardInterrupt
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self._requested:
+        if self.requested:
             raise KeyboardInterrupt
-        self._requested = True
+        self.requested = True

@@ -13,7 +13,11 @@ def cholesky(matrices: Tensor, what: str) -> Tensor:
         bad = matrices.reshape(-1, *matrices.shape[-2:])[info.reshape(-1).argmax()]
         if torch.isfinite(bad).all():
             eigenvalues = torch.linalg.eigvalsh(bad)
-            seen = f"eigenvalues from {eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}"
+            sizes = eigenvalues.abs()
+            seen = (
+                f"eigenvalues from {eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}, condition number "
+                f"{sizes.max() / sizes.min():.3g}"
+            )
         else:
             seen = "entries that are not finite"
         raise NumericalError(

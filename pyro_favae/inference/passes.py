@@ -8,6 +8,8 @@ from pyro_favae.data.dataset import Batch, Dataset
 from pyro_favae.inference.encodings import Encodings
 from pyro_favae.inference.guide import LEARNING_TOLERANCE, FAVAEGuide
 from pyro_favae.inference.interrupt import DeferredInterrupt
+from pyro_favae.inference.processes import ALONE, Processes
+from pyro_favae.inference.randomness import set_random_state
 from pyro_favae.inference.rows import ViewRows
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.statistics import Statistics
@@ -18,12 +20,36 @@ CHUNK_ROWS = 2048  # of views with networks
 
 
 class Passes:
-    """Reads a data set in order or shuffled; views whose networks are left as they are are encoded once."""
+    """Reads a data set in order or shuffled; views whose networks are left as they are are encoded once.
 
-    def __init__(self, guide: FAVAEGuide, dataset: Dataset, batch_size: int) -> None:
-        self.guide, self.dataset, self.batch_size = guide, dataset, batch_size
-        self.interrupt = DeferredInterrupt()
+    ``everything`` has all rows, ``dataset`` those of this process.
+    """
+
+    def __init__(
+        self,
+        guide: FAVAEGuide,
+        everything: Dataset,
+        batch_size: int,
+        interrupt: DeferredInterrupt,
+        processes: Processes = ALONE,
+    ) -> None:
+        """batch_size: rows of a minibatch, in all processes together."""
+        self.guide, self.everything, self.batch_size = guide, everything, batch_size
+        self.interrupt, self.processes = interrupt, processes
+        self.dataset = everything.part(processes.share(len(everything)))
+        self.shares = processes.shares(len(everything))
+        self.batches = min(-(-len(everything) // batch_size), min(self.shares))  # minibatches a pass
         self.encodings: dict[str, Encodings] = {}
+
+    def state_dict(self) -> dict:
+        """Which views are encoded once, and from what random state."""
+        return {name: encodings.random_state for name, encodings in self.encodings.items()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Encode the same views again, with the same draws; leaves torch's generators elsewhere than they were."""
+        for name, random_state in state.items():
+            set_random_state(random_state, self.guide.device)
+            self.encode([name])
 
     def statistics(self, start: bool = False) -> Statistics:
         """Sums over every row; with ``start``, of stand-ins where a view's inference is slow."""
@@ -32,7 +58,11 @@ class Passes:
             for batch in self._in_order():
                 part = self._batch_statistics(batch, snapshot, start)
                 total = part if total is None else total + part
-        return total
+        return self.processes.total(total)
+
+    def batch_rows(self, position: int) -> int:
+        """Rows of a pass's minibatch, in all processes together."""
+        return sum(rows // self.batches + (position < rows % self.batches) for rows in self.shares)
 
     def _batch_statistics(self, batch: Batch, snapshot: Snapshot, start: bool) -> Statistics:
         views = self.view_rows(batch, snapshot, start)
@@ -50,12 +80,12 @@ class Passes:
         for batch in self._in_order():
             yield list(self.view_rows(batch, snapshot, start=True).values())
 
-    def shuffled(self, generator: torch.Generator) -> Iterator[Batch]:
-        """Minibatches in random order, every row once."""
-        names = self._read
-        for batch in self.dataset.shuffled(self.batch_size, self.guide.device, generator, names):
-            self.interrupt.check()
-            yield batch
+    def shuffled(self, seed: int, start: int = 0) -> Iterator[Batch]:
+        """Minibatches in the random order that a seed gives, every row once, from the ``start``-th on."""
+        generator = torch.Generator().manual_seed(seed + self.processes.rank)
+        return self.dataset.shuffled(
+            self.batch_size, self.guide.device, generator, self._read, start, self.batches
+        )
 
     def view_rows(self, batch: Batch, snapshot: Snapshot, start: bool = False) -> dict[str, ViewRows]:
         """What each view says about a batch; those encoded before are not read again."""
@@ -78,7 +108,8 @@ class Passes:
 
     def _in_order(self) -> Iterator[Batch]:
         for batch in self.dataset.in_order(self.chunk, self.guide.device, self._read):
-            self.interrupt.check()
+            if self.processes.count == 1:  # several processes may only end together
+                self.interrupt.check()
             yield batch
 
     @property

@@ -126,8 +126,8 @@ class ViewPosterior(nn.Module):
         """Emit the guide's sites: the joint q(w_d, b_d) as q(w_d) q(b_d | w_d); returns weights and bias."""
         mean, covariance = self.weights
         covariance = covariance.expand(len(mean), *covariance.shape[1:])
-        self.relevance.sample(self.name)
         features = pyro.plate(f"{self.name}.features", len(mean), dim=-1)
+        self.relevance.sample(self.name, features)
         with features:
             marginal = dist.MultivariateNormal(mean[:, :-1], covariance[:, :-1, :-1])
             weights = pyro.sample(f"{self.name}.weights", marginal)

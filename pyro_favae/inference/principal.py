@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyro_favae.data.moments import merged, moments_of
 from pyro_favae.inference.posterior import ViewPosterior
+from pyro_favae.inference.processes import ALONE, Processes
 from pyro_favae.inference.views.gaussian import GaussianRows
 
 SUBSPACE_PASSES = 4
@@ -21,16 +22,21 @@ Batches = Callable[[], Iterable[Sequence[GaussianRows]]]
 
 @torch.no_grad()
 def start_from_components(
-    views: Sequence[ViewPosterior], batches: Batches, n_rows: int, generator: torch.Generator
+    views: Sequence[ViewPosterior],
+    batches: Batches,
+    n_rows: int,
+    generator: torch.Generator,
+    processes: Processes = ALONE,
 ) -> None:
     """Set q(W, b), q(α) and q(τ) of views from those components of their latents that stand out of noise.
 
     The weights of other factors stay as they are, small and random: components of noise would be factors that fit
-    it, and that learning is slow to let go. batches: returns the views' rows a batch at a time, ``n_rows`` in all,
-    as Gaussians; what is missing counts as the view's mean. Each view is scaled to the same variance a feature first.
+    it, and that learning is slow to let go. batches: returns this process's rows of the views a batch at a time,
+    ``n_rows`` in all processes, as Gaussians; what is missing counts as the view's mean. Each view is scaled to the
+    same variance a feature first.
     """
     sizes = [view.n_features for view in views]
-    moments = reduce(merged, (moments_of(*_latents(rows)) for rows in batches()))
+    moments = processes.merged(reduce(merged, (moments_of(*_latents(rows)) for rows in batches())))
     mean, variance = moments.mean, moments.variance
     scale = torch.cat([part.mean().sqrt().expand_as(part) for part in variance.split(sizes)])
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
@@ -38,7 +44,7 @@ def start_from_components(
     image = torch.randn(len(mean), min(factors, len(mean)), generator=generator, dtype=torch.float64).to(mean)
     for _ in range(SUBSPACE_PASSES):
         basis = torch.linalg.qr(image).Q
-        image = _covariance_times(batches(), mean, scale, basis) / n_rows
+        (image,) = processes.summed([_covariance_times(batches(), mean, scale, basis) / n_rows])
     values, vectors = torch.linalg.eigh(basis.mT @ image)
     rest = (variance / scale.square()).sum() - values.sum()
     noise = (rest / max(1, len(mean) - len(values))).clamp_min(LEAST_NOISE)

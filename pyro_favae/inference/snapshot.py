@@ -1,5 +1,7 @@
 """What rows need of the global posterior, computed once for a pass and good until the next global update."""
 
+from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 
 import torch
@@ -18,8 +20,18 @@ class ViewSnapshot:
     """Expectations under one view's q(W, b) q(τ); w̃ = [w, b] has L = K + 1 entries."""
 
     def __init__(self, posterior: ViewPosterior) -> None:
-        self.weights = WeightsPosterior(*(values.clone() for values in posterior.weights))
-        self.noise = posterior.noise.mean.expand(len(self.weights.mean))  # (D,)
+        self._hold(WeightsPosterior(*(values.clone() for values in posterior.weights)), posterior.noise.mean)
+
+    @classmethod
+    def known(cls, weights: Tensor, noise: Tensor) -> "ViewSnapshot":
+        """Of weights w̃ (D, L) and precisions (), (1,) or (D,) that are certain, as those drawn from q are."""
+        size, view = weights.shape[1], cls.__new__(cls)
+        view._hold(WeightsPosterior(weights, weights.new_zeros(1, size, size)), noise)
+        return view
+
+    def _hold(self, weights: WeightsPosterior, noise: Tensor) -> None:
+        self.weights = weights
+        self.noise = noise.expand(len(weights.mean))  # (D,)
         self.scaled_weights = self.noise[:, None] * self.weights.weights  # τ W̄, (D, K)
         self.second_moment = self.weights.weighted_second_moment(self.noise)  # Σ_d τ_d <w̃_d w̃_dᵀ>, (L, L)
         self.covariance = self.weights.weighted_covariance(self.noise)  # Σ_d τ_d Cov(w̃_d), (L, L)
@@ -55,6 +67,12 @@ class Snapshot:
         self.prior_linear = posterior.factors.prior_means @ self.prior_precision  # (G, C, K)
         self.log_weights = posterior.factors.log_weights.clone()  # (C,)
         self.patterns: dict[tuple, PatternCovariance] = {}
+
+    def given(self, views: Mapping[str, ViewSnapshot]) -> "Snapshot":
+        """The same with other expectations of every view."""
+        other = copy(self)
+        other.views, other.patterns = dict(views), {}
+        return other
 
     def row_groups(self, groups: Tensor | None, n: int) -> RowGroups:
         """The groups (rows,) that n rows are of; None where none is known, or the prior has none."""

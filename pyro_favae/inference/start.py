@@ -9,6 +9,7 @@ from torch import Tensor
 from pyro_favae.data.dataset import Dataset
 from pyro_favae.errors import DataError
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.processes import ALONE, Processes
 from pyro_favae.models.views.base import Moments
 from pyro_favae.models.views.real import ROUNDING
 
@@ -19,12 +20,21 @@ SEEDING_JITTER = 0.1  # posterior standard deviations, so that identical rows ca
 
 
 @torch.no_grad()
-def calibrate(guide: FAVAEGuide, dataset: Dataset, names: Collection[str], chunk: int) -> None:
-    """Let those of the named views that need to read their units off what is observed, ``chunk`` rows at a time."""
+def calibrate(
+    guide: FAVAEGuide,
+    dataset: Dataset,
+    names: Collection[str],
+    chunk: int,
+    processes: Processes = ALONE,
+) -> None:
+    """Let those of the named views that need to read their units off what is observed, ``chunk`` rows at a time.
+
+    dataset: this process's rows.
+    """
     for name in names:
         emission = guide.model.emission(name)
         if emission.needs_moments:
-            moments = dataset.moments(name, chunk, guide.device)
+            moments = processes.merged(dataset.moments(name, chunk, guide.device))
             emission.calibrate(moments)
             guide.posterior.view(name).noise.calibrate(emission.unit)
             if emission.unit is not None and guide.declaration.views[name].standardise == "none":

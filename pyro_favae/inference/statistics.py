@@ -3,10 +3,13 @@
 They add over rows, so one update serves a full batch, a stream, several processes and decayed sums.
 """
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 
 import torch
 from torch import Tensor
+
+from pyro_favae.errors import NumericalError
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,33 @@ class Statistics:
     def scaled(self, factor: float) -> "Statistics":
         """Every sum multiplied: a decayed sum, or a sample blown up to the size of the data set."""
         return _combine(self, self, lambda value, _: factor * value)
+
+    def require_finite(self, names: Sequence[str], moment: str) -> None:
+        """Raise :class:`NumericalError` for a sum that is not; names: of the views. moment: when they were taken."""
+        owners = [f"view {name!r}" for name in names]
+        for owner, sums in zip([*owners, "the factors"], [*self.views, self.factors], strict=True):
+            tensors = {name: value for name, value in vars(sums).items() if value is not None}
+            bad = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
+            if bad:
+                raise NumericalError(
+                    f"{owner}: sums over its rows, {', '.join(bad)}, are not finite {moment}; the posterior is as it "
+                    "was before; likely causes are data on extreme scales (standardise the view) or networks that "
+                    "diverged (lower the learning rate)"
+                )
+
+    def state_dict(self) -> dict:
+        """The sums as nested dictionaries."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: dict, device: torch.device) -> "Statistics":
+        """The statistics of which :meth:`state_dict` was taken, on a device."""
+
+        def on_device(sums: dict) -> dict:
+            return {name: None if value is None else value.to(device) for name, value in sums.items()}
+
+        views = tuple(ViewStatistics(**on_device(sums)) for sums in state["views"])
+        return cls(views, FactorStatistics(**on_device(state["factors"])))
 
     def rotated(self, change: Tensor) -> "Statistics":
         """The same sums after g̃ → change @ g̃, (L, L)."""

@@ -16,9 +16,11 @@ from pyro.infer import TraceMeanField_ELBO
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from pyro_favae.errors import NumericalError
+from pyro_favae.errors import NumericalError, SpecError
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.linear_algebra import cholesky
+from pyro_favae.inference.objectives import LatentBatch, ObjectiveTerm, objective_term
+from pyro_favae.inference.processes import ALONE, Processes
 from pyro_favae.inference.rows import Rows, row_covariance
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views.vae import EncodedRows
@@ -50,19 +52,41 @@ def trainable_parameters(guide: FAVAEGuide, names: Sequence[str]) -> list[Tensor
     return [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
 
 
+def _running_moments(guide: FAVAEGuide, name: str) -> list[Tensor]:
+    """What a view's networks keep of the batches they have seen."""
+    modules = (guide.inference(name), guide.model.emission(name))
+    return [buffer for module in modules for buffer in module.buffers() if buffer.is_floating_point()]
+
+
 class NetworkStep:
     """Runs the optimiser on the networks of some encoder views."""
 
     def __init__(
-        self, guide: FAVAEGuide, names: Sequence[str], learning_rate: float, total_steps: int
+        self,
+        guide: FAVAEGuide,
+        names: Sequence[str],
+        learning_rate: float,
+        total_steps: int,
+        processes: Processes = ALONE,
     ) -> None:
-        self.guide = guide
+        self.guide, self.processes = guide, processes
         self.optimiser = torch.optim.Adam(trainable_parameters(guide, names), lr=learning_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, max(1, total_steps), eta_min=learning_rate / 20
         )
         # one object a view: an ELBO remembers the plates of the model it first saw
         self.elbos = {name: TraceMeanField_ELBO(max_plate_nesting=1) for name in names}
+        self.terms = {name: self._term(name) for name in names}
+
+    def _term(self, name: str) -> ObjectiveTerm:
+        view = self.guide.declaration.views[name]
+        term = objective_term(view.objective, view.latent_dim, self.guide.model.n_rows, self.guide.device)
+        if self.processes.count > 1 and term.state_dict():
+            raise SpecError(
+                f"view {name!r}: its objective {type(view.objective).__name__} learns networks of its own, which "
+                f"{self.processes.count} processes do not share; train in one process, or take another objective"
+            )
+        return term
 
     def __call__(
         self, data: Mapping[str, Tensor], views: Mapping[str, EncodedRows], prior_of: LatentPrior
@@ -71,17 +95,61 @@ class NetworkStep:
 
         prior_of: returns the latents' prior, one for each row that has a view, given the view.
         """
-        names = [name for name in self.elbos if views[name].mask.any()]
-        if not names:
-            return
-        total = sum(self.loss(name, data[name], views[name], prior_of) for name in names)
+        present = [name for name in self.elbos if views[name].mask.any()]
         self.optimiser.zero_grad()
-        total.backward()
+        if present:
+            sum(self.loss(name, data[name], views[name], prior_of) for name in present).backward()
+        somewhere = present
+        if self.processes.count > 1:
+            somewhere = self._shared({name: float(views[name].mask.sum()) for name in self.elbos})
+        if not somewhere:
+            return
         self.optimiser.step()
         self.schedule.step()
+        for name in present:
+            self.terms[name].learn(views[name].draws)
+
+    @torch.no_grad()
+    def _shared(self, rows: Mapping[str, float]) -> list[str]:
+        """Average gradients and running moments over the rows of all processes, as if one had seen them all.
+
+        rows: how many of this process have each view. Returns the views that any has seen.
+        """
+        groups, parameters = [], {}
+        for name, count in rows.items():
+            parameters[name] = trainable_parameters(self.guide, [name])
+            for parameter in parameters[name]:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+            gradients = [parameter.grad for parameter in parameters[name]]
+            groups.append(([*gradients, *_running_moments(self.guide, name)], count))
+        totals = dict(zip(rows, self.processes.average(groups), strict=True))
+        for name, total in totals.items():
+            if not total:  # the optimiser must not move them either
+                for parameter in parameters[name]:
+                    parameter.grad = None
+        return [name for name, total in totals.items() if total]
+
+    def state_dict(self) -> dict:
+        """What the next step depends on besides the networks."""
+        return {
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "objectives": {name: term.state_dict() for name, term in self.terms.items()},
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a state."""
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        for name, term in self.terms.items():
+            term.load_state_dict(state["objectives"][name])
 
     def loss(self, name: str, data: Tensor, view: EncodedRows, prior_of: LatentPrior) -> Tensor:
-        """Minus the view's part of the bound for a row, in nats."""
+        """Minus the view's part of the bound for a row, in nats, and what its objective adds.
+
+        The likelihood is tempered by 1/β, so that an objective's −E log p + β KL + penalty is here divided by β.
+        """
         mean, variance = view.encoded
         self._require_finite(name, torch.stack([mean.detach().sum(), variance.detach().sum()]))
         prior = prior_of(view)
@@ -89,6 +157,7 @@ class NetworkStep:
         emission = self.guide.model.emission(name)
         encoded = dist.Normal(mean, variance.sqrt()).to_event(1)
         observed = data[view.mask[:, 0] > 0]
+        drawn = []
 
         def model() -> None:
             with pyro.plate(f"{name}.rows", len(observed)):
@@ -98,14 +167,17 @@ class NetworkStep:
 
         def guide() -> None:
             with pyro.plate(f"{name}.rows", len(observed)):
-                pyro.sample(f"{name}.latents", encoded)
+                drawn.append(pyro.sample(f"{name}.latents", encoded))
 
         loss = self.elbos[name].differentiable_loss(model, guide)
         self._require_finite(name, loss.detach())
         with torch.no_grad():
             divergence = kl_divergence(encoded, prior).sum()
             view.log_likelihood = (beta * (divergence - loss)).to(torch.float64)
-        return loss / len(observed)
+        view.draws = drawn[0].detach()
+        penalty = self.terms[name].penalty(LatentBatch(drawn[0], mean, variance))
+        self._require_finite(name, penalty.detach())
+        return loss / len(observed) + penalty / beta
 
     def _require_finite(self, name: str, values: Tensor) -> None:
         """Stop before the posterior is touched."""

@@ -97,7 +97,7 @@ def _decode(value: Any) -> Any:
         return tuple(_decode(item) for item in value)
     if not isinstance(value, dict):
         return value
-    if "kind" not in value:
+    if "kind" not in value or isinstance(value["kind"], dict):  # a mapping, in which "kind" may name a view
         return {key: _decode(item) for key, item in value.items()}
     fields = dict(value)
     kind = fields.pop("kind")
@@ -119,6 +119,14 @@ def require_positive(owner: str, **values: float) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not _finite(value) or value <= 0:
             raise SpecError(f"{owner}: {name} is {shown(value)}, expected a finite number above 0")
+
+
+def require_not_negative(owner: str, **values: float) -> None:
+    """Raise :class:`SpecError` unless every value is a finite number of at least zero."""
+    for name, value in values.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not _finite(value) or value < 0:
+            raise SpecError(f"{owner}: {name} is {shown(value)}, expected a finite number of at least 0")
 
 
 def require_number(owner: str, **values: float) -> None:

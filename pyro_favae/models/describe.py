@@ -61,6 +61,7 @@ def view_table(view: Any) -> str:
         "data": shape,
         "latent dimensions": latent_dim,
         "likelihood": _likelihood(view),
+        **({"objective": view.objective} if hasattr(view, "objective") else {}),
         "weight prior": view.weights or "the model's",
         "noise prior": view.noise or "the model's",
         "may lack": "rows and entries" if view.missing_entries else "rows",

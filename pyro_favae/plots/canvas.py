@@ -18,3 +18,19 @@ def axes_for(ax: Axes | None, width: float, height: float, layout: str = "constr
 def thinned(count: int, most: int) -> range:
     """At most ``most`` evenly spaced positions out of ``count``, for tick labels that must not overlap."""
     return range(0, count, -(-count // most) if count else 1)
+
+
+def readable(name: str, most: int = 28) -> str:
+    """A user's name as a label: its middle left out where it is long, its dollars not taken for formulas."""
+    name = str(name)
+    if len(name) > most:
+        head = most // 2
+        name = f"{name[:head]}…{name[head + 1 - most :]}"
+    return name.replace("$", r"\$")
+
+
+def feature_label(view: str, feature: str, alone: bool = True) -> str:
+    """A feature's name as a label, after its view's where that is needed to tell what it is."""
+    if feature.isdigit():
+        return f"{readable(view)} {feature}"
+    return readable(feature) if alone else f"{readable(view, 16)}: {readable(feature)}"

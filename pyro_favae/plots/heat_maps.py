@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pyro_favae import diagnostics
-from pyro_favae.plots.canvas import axes_for, thinned
+from pyro_favae.plots.canvas import axes_for, feature_label, readable, thinned
 from pyro_favae.results import Fit
 
 MOST_LABELS = 60  # features named along an axis
@@ -31,30 +31,34 @@ def weights(fit: Fit, view: str | None = None, ax: Axes | None = None) -> Axes:
     _label_features(ax, fit, names)
     ax.set_xticks(range(len(active)), active)
     ax.set_xlabel("factor")
-    ax.set_title("Weights of all views" if view is None else f"Weights of {view}")
+    ax.set_title("Weights of all views" if view is None else f"Weights of {readable(view)}")
     unit = "weight / largest of its view" if view is None else "weight per unit of the factor"
     ax.figure.colorbar(picture, ax=ax, label=f"{unit}\n(hatched: negative)")
     return ax
 
 
-def variance_explained(fit: Fit, data: Mapping[str, Any], ax: Axes | None = None) -> Axes:
-    """Heat map of the share of each view's variance that each active factor explains, and all together, in %."""
-    shares = diagnostics.variance_explained(fit, data)
+def variance_explained(
+    fit: Fit, data: Mapping[str, Any], *, scale: diagnostics.Scale = "latent", ax: Axes | None = None
+) -> Axes:
+    """Heat map of the share of each view's variance that each active factor explains, and all together, in %.
+
+    scale: of the views' latents or of their data, see :func:`pyro_favae.diagnostics.variance_explained`. A dash where
+    a view does not vary.
+    """
+    shares = diagnostics.variance_explained(fit, data, scale)
     active = _active(fit, shares.index)
     total = np.array([[shares.attrs["total"][name]] for name in shares.index])
     values = 100 * np.concatenate([shares.to_numpy()[:, active], total], 1)
     ax = axes_for(ax, 2.5 + 0.6 * values.shape[1], 1.4 + 0.5 * len(values))
     ax.imshow(values, cmap="Greys", vmin=0, vmax=100, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        dark = value > 55
-        ax.text(
-            column, row, f"{round(value):d}", ha="center", va="center", color="white" if dark else "black"
-        )
+        written = "–" if np.isnan(value) else f"{round(value):d}"
+        ax.text(column, row, written, ha="center", va="center", color="white" if value > 55 else "black")
     ax.axvline(len(active) - 0.5, color="black", linewidth=2)
     ax.set_xticks(range(len(active) + 1), [*map(str, active), "all"])
-    ax.set_yticks(range(len(shares)), shares.index)
+    ax.set_yticks(range(len(shares)), map(readable, shares.index))
     ax.set_xlabel("factor")
-    ax.set_title("Variance of each view explained, %")
+    ax.set_title(f"Variance of each view's {'latents' if scale == 'latent' else 'data'} explained, %")
     return ax
 
 
@@ -84,10 +88,7 @@ def _label_features(ax: Axes, fit: Fit, names: list[str]) -> None:
     labels, start = [], 0
     for name in names:
         declared = fit.declaration.views[name].feature_names
-        labels += [
-            f"{name} {feature}" if feature.isdigit() else feature if len(names) == 1 else f"{name}: {feature}"
-            for feature in declared
-        ]
+        labels += [feature_label(name, feature, alone=len(names) == 1) for feature in declared]
         if start:
             ax.axhline(start - 0.5, color="black", linewidth=1.5)
         start += len(declared)

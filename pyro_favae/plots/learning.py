@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pyro_favae.plots.canvas import COLOURS, MARKERS, axes_for
+from pyro_favae.plots.canvas import COLOURS, MARKERS, axes_for, readable
 from pyro_favae.results import Fit
 
 #: shade and label of stages that are not learning everything together
@@ -58,7 +58,7 @@ def _terms(history: pd.DataFrame) -> dict[str, pd.Series]:
     for name in history.columns:
         view, _, term = name.rpartition(".")
         if view and term in ("likelihood", "latents"):
-            terms[f"{view}: {term}"] = history[name]
+            terms[f"{readable(view)}: {term}"] = history[name]
         elif name == "factors":
             terms[name] = history[name]
         elif name in ("components", "groups") or view:

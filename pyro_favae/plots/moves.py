@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from pyro_favae.data import given_views, known_views
 from pyro_favae.errors import SpecError
+from pyro_favae.plots.canvas import readable
 from pyro_favae.plots.mosaic import images as draw_images
 from pyro_favae.results import Fit
 
@@ -48,7 +49,7 @@ def traversal(
         np.stack(grid),
         row_titles=[f"{what} {i}" for i in moved],
         column_titles=[f"{offset:+.3g}" if offset else "0" for offset in offsets],
-        title=f"{view}: one {'factor' if what == 'factor' else 'latent dimension'} moved, in sd",
+        title=f"{readable(view)}: one {'factor' if what == 'factor' else 'latent dimension'} moved, in sd",
         ax=ax,
     )
 
@@ -68,9 +69,8 @@ def edits(
     changes = (
         [{name: value} for name, value in settings.items()] if isinstance(settings, Mapping) else settings
     )
-    original, _ = given_views(fit.declaration, {view: images}).views[view].batch(slice(None), CPU)
     columns = [
-        original.numpy(),
+        _pixels(fit, view, images),
         fit.reconstruct(view, images),
         *(fit.edit(view, images, change) for change in changes),
     ]
@@ -78,14 +78,59 @@ def edits(
     return draw_images(
         np.stack(columns, 1),
         column_titles=["original", "recon-\nstructed", *titles],
-        title=f"{view}, edited",
+        title=f"{readable(view)}, edited",
         ax=ax,
     )
 
 
+def _pixels(fit: Fit, view: str, images: Any) -> np.ndarray:
+    """Images as the model sees them, (n, C, H, W) in [0, 1]; grey where a row lacks the view."""
+    known_views(fit.declaration, {view: None})
+    values, observed = given_views(fit.declaration, {view: images}).views[view].batch(slice(None), CPU)
+    known = observed.reshape(*observed.shape, *[1] * (values.dim() - observed.dim()))
+    return values.where(known, np.nan).numpy()
+
+
 def _setting(name: str, value: float) -> str:
     """A title no wider than its image."""
+    name = readable(name)
     return f"{name} = {value:g}" if len(name) <= LONG_NAME else f"{name}\n= {value:g}"
+
+
+def reconstructions(fit: Fit, view: str, images: Any, ax: Axes | None = None) -> Axes:
+    """Images (n, C, H, W) in a row, and below each what the model makes of it."""
+    return draw_images(
+        np.stack([_pixels(fit, view, images), fit.reconstruct(view, images)]),
+        row_titles=["original", "reconstructed"],
+        title=f"{readable(view)}, reconstructed from its latents",
+        ax=ax,
+    )
+
+
+def interpolation(
+    fit: Fit,
+    view: str,
+    start: Any,
+    end: Any,
+    *,
+    steps: int = 7,
+    space: str = "private",
+    ax: Axes | None = None,
+) -> Axes:
+    """A strip for each pair of images (n, C, H, W): the start, the steps on the way to the end, the end.
+
+    space: ``"private"`` moves the view's latents, ``"shared"`` only what the shared factors say of them, so that
+    the last step need not look like the end.
+    """
+    way = fit.interpolate(view, start, end, steps, space)
+    columns = [_pixels(fit, view, start), *way, _pixels(fit, view, end)]
+    shares = [f"{100 * share:.0f} %" for share in np.linspace(0, 1, steps)]
+    return draw_images(
+        np.stack(columns, 1),
+        column_titles=["start", *shares, "end"],
+        title=f"{readable(view)}: from start to end in the {space} space",
+        ax=ax,
+    )
 
 
 def generated(
@@ -104,11 +149,10 @@ def generated(
     """
     draws = fit.generate(view, given, n=n, seed=seed)
     if given is None:
-        return draw_images(draws[:, 0], title=f"{view}, generated from nothing", ax=ax)
+        return draw_images(draws[:, 0], title=f"{readable(view)}, generated from nothing", ax=ax)
     titles = _attributes_on(fit, given) if titles is None else titles
-    return draw_images(
-        draws.swapaxes(0, 1), row_titles=titles, title=f"{view}, generated from {', '.join(given)}", ax=ax
-    )
+    title = f"{readable(view)}, generated from {', '.join(map(readable, given))}"
+    return draw_images(draws.swapaxes(0, 1), row_titles=titles, title=title, ax=ax)
 
 
 def _attributes_on(fit: Fit, given: Mapping[str, Any]) -> list[str] | None:
@@ -118,4 +162,6 @@ def _attributes_on(fit: Fit, given: Mapping[str, Any]) -> list[str] | None:
         return None
     values, observed = views[0].batch(slice(None), CPU)
     on, names = (values * observed).numpy(), views[0].view.feature_names
-    return [", ".join(f for f, here in zip(names, row, strict=True) if here) or "none" for row in on]
+    return [
+        ", ".join(readable(f) for f, here in zip(names, row, strict=True) if here) or "none" for row in on
+    ]

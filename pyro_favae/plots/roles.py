@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pyro_favae import diagnostics
-from pyro_favae.plots.canvas import axes_for
+from pyro_favae.plots.canvas import axes_for, readable
 from pyro_favae.results import Fit
 
 # kind → marker, face colour, size in points²
@@ -44,7 +44,7 @@ def sharing(fit: Fit, ax: Axes | None = None) -> Axes:
         rows = np.flatnonzero(kinds[:, factor] == "shared")
         ax.plot([factor, factor], [rows[0], rows[-1]], color="black", linewidth=1.5, zorder=0)
     ax.set_xticks(range(len(table)), table.index)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), map(readable, names))
     ax.set_xlim(-0.6, len(table) - 0.4)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlabel("factor")

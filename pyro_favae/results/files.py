@@ -1,16 +1,16 @@
 """Saved fits: the model's and the guide's state, the declaration and the history."""
 
-import io
 import os
 
 import pandas as pd
 import torch
 
-from pyro_favae.errors import FavaeError, LoadError, SpecError
+from pyro_favae.errors import LoadError, SpecError
 from pyro_favae.inference.guide import FAVAEGuide
-from pyro_favae.models.declaration import from_json, to_json
+from pyro_favae.models.declaration import from_json, require_count, to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
-from pyro_favae.results.storage import read_tensors, restore, write_modules
+from pyro_favae.results.integrity import require_room
+from pyro_favae.results.storage import BROKEN, read_history, read_tensors, restore, write_modules
 
 FORMAT = "pyro_favae.fit"
 
@@ -28,19 +28,26 @@ def write(path: str | os.PathLike, guide: FAVAEGuide, history: pd.DataFrame, end
 
 def read(path: str | os.PathLike, device: torch.device) -> tuple[FAVAEGuide, pd.DataFrame, str]:
     """Read what :func:`write` wrote; raises :class:`LoadError` for anything else."""
-    header, tensors = read_tensors(path, FORMAT, device)
+    header, tensors = read_tensors(path, FORMAT)
     try:
         declaration = from_json(header["declaration"])
         if not isinstance(declaration, FAVAE):
             raise LoadError(f"{str(path)!r} declares a {type(declaration).__name__}, expected a FAVAE")
-        model = FAVAEModel(declaration, int(header["n_rows"]))
-        guide = FAVAEGuide(model)
-        restore({"model": model, "guide": guide}, tensors, device)
-        history = pd.read_json(io.StringIO(header["history"]), orient="table", precise_float=True)
-        return guide, history, header["ended_by"]
+        n_rows = int(header["n_rows"])
+        require_count("n_rows", n_rows=n_rows)
+        require_room(lambda: _modules(declaration, n_rows), tensors)
+        modules = _modules(declaration, n_rows)
+        restore(modules, tensors, device)
+        history = read_history(header["history"])
+        return modules["guide"], history, header["ended_by"]
     except LoadError:
         raise
     except SpecError as error:
         raise LoadError(f"{str(path)!r} declares what cannot be built here: {error}") from error
-    except (FavaeError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except BROKEN as error:
         raise LoadError(f"{str(path)!r} does not hold a consistent fit: {error}") from error
+
+
+def _modules(declaration: FAVAE, n_rows: int) -> dict[str, FAVAEModel | FAVAEGuide]:
+    model = FAVAEModel(declaration, n_rows)
+    return {"model": model, "guide": FAVAEGuide(model)}

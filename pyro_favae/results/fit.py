@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from pyro_favae.data import prepare, require_view
 from pyro_favae.errors import SpecError, shown
@@ -85,14 +87,30 @@ class Fit:
     def weights(self, view: str) -> np.ndarray:
         """Posterior mean of a view's weights, (D, K), in the user's units per standard deviation of a factor."""
         self._known(view)
-        weights = self.posterior.view(view).weights.weights
-        unit = self.model.emission(view).unit
-        return (weights if unit is None else weights * unit[:, None]).cpu().numpy()
+        return self._in_units(view, self.posterior.view(view).weights.weights)
+
+    def weight_sd(self, view: str) -> np.ndarray:
+        """Posterior standard deviations of the same, (D, K)."""
+        self._known(view)
+        return self._in_units(view, self.posterior.view(view).weights.moments.variance.sqrt())
 
     def weight_table(self, view: str) -> pd.DataFrame:
         """The same as a data frame, features × factors."""
         weights = pd.DataFrame(self.weights(view), index=list(self.declaration.views[view].feature_names))
         return weights.rename_axis(index="feature", columns="factor")
+
+    def inclusion(self, view: str) -> pd.DataFrame:
+        """Posterior probability that each weight is on, features × factors.
+
+        Raises :class:`SpecError` unless the view's prior switches weights off, as ``priors.SpikeSlab`` does.
+        """
+        self._known(view)
+        probability = self.posterior.view(view).relevance.inclusion
+        if probability is None:
+            prior = type(self.declaration.weights_of(view)).__name__
+            raise SpecError(f"inclusion: the weight prior of view {view!r}, {prior}, switches no weight off")
+        features = pd.Index(self.declaration.views[view].feature_names, name="feature")
+        return pd.DataFrame(probability.cpu().numpy(), index=features).rename_axis(columns="factor")
 
     def transform(self, given: Mapping[str, Any]) -> Factors:
         """Posterior of the shared factors of new rows: ``mean`` (rows, K), ``sd``, ``covariance``, ``to_frame()``."""
@@ -222,6 +240,10 @@ class Fit:
         """Write the fit to one file: safetensors with JSON in its header, no pickle."""
         files.write(path, self.guide, self.history, self.ended_by)
 
+    def _in_units(self, view: str, weights: Tensor) -> np.ndarray:
+        unit = self.model.emission(view).unit
+        return (weights if unit is None else weights * unit[:, None]).cpu().numpy()
+
     def _known(self, view: str) -> None:
         require_view(self.declaration, view)
 
@@ -237,7 +259,7 @@ class Fit:
     def _repr_html_(self) -> str:
         active = self.active
         rows = "".join(
-            f"<tr><td>{name}</td><td>{type(self.declaration.views[name]).__name__}</td>"
+            f"<tr><td>{escape(name)}</td><td>{type(self.declaration.views[name]).__name__}</td>"
             f"<td>{self.declaration.views[name].latent_dim}</td><td>{int(active.loc[name].sum())}</td></tr>"
             for name in active.index
         )

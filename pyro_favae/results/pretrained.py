@@ -1,6 +1,5 @@
 """A view's networks, trained: alone, or taken out of a fit."""
 
-import io
 import os
 from typing import Any
 
@@ -9,14 +8,15 @@ import pandas as pd
 import torch
 
 from pyro_favae.data import prepare
-from pyro_favae.errors import FavaeError, LoadError, SpecError
+from pyro_favae.errors import LoadError, SpecError
 from pyro_favae.inference.device import device_for
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.models.declaration import from_json, require_count, to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.models.views import DecoderView
+from pyro_favae.results.integrity import require_room
 from pyro_favae.results.predictive import CHUNK, generator_for
-from pyro_favae.results.storage import read_tensors, restore, write_modules
+from pyro_favae.results.storage import BROKEN, read_history, read_tensors, restore, write_modules
 
 FORMAT = "pyro_favae.pretrained"
 NAME = "data"  # of the view in a model of its own
@@ -121,19 +121,18 @@ def one_view_guide(view: DecoderView) -> FAVAEGuide:
 def load_pretrained(path: str | os.PathLike, device: str | torch.device = "cpu") -> Pretrained:
     """Read saved networks; raises :class:`LoadError` for a file that is foreign, truncated or tampered with."""
     device = device_for(device)
-    header, tensors = read_tensors(path, FORMAT, device)
+    header, tensors = read_tensors(path, FORMAT)
     try:
         declaration = from_json(header["declaration"])
         if not isinstance(declaration, FAVAE) or list(declaration.views) != [NAME]:
             raise LoadError(f"{str(path)!r} declares {declaration!r}, expected a model of one view")
-        pretrained = Pretrained(
-            one_view_guide(declaration.views[NAME]),
-            pd.read_json(io.StringIO(header["history"]), orient="table", precise_float=True),
-        )
+        view = declaration.views[NAME]
+        require_room(lambda: Pretrained(one_view_guide(view), pd.DataFrame())._modules(), tensors)
+        pretrained = Pretrained(one_view_guide(view), read_history(header["history"]))
         restore(pretrained._modules(), tensors, device)
         pretrained.guide.to(device).eval()
     except LoadError:
         raise
-    except (FavaeError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except BROKEN as error:
         raise LoadError(f"{str(path)!r} does not hold consistent networks: {error}") from error
     return pretrained

@@ -168,7 +168,7 @@ def check_sites(prior: WeightPrior, posterior: WeightPriorPosterior) -> None:
     weights, sites = latent_sites(model)
     assert weights.shape == (FEATURES, FACTORS)
     assert sites.pop("v.weights")["value"].shape == (FEATURES, FACTORS)
-    _, guide = latent_sites(lambda: posterior.sample("v"))
+    _, guide = latent_sites(lambda: posterior.sample("v", pyro.plate("v.features", FEATURES, dim=-1)))
     assert sites.keys() == guide.keys()
     for name, site in sites.items():
         assert guide[name]["value"].shape == site["value"].shape, name

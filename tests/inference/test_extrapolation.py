@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pyro_favae as fv
-from pyro_favae.inference import extrapolation, fit
+from pyro_favae.inference import extrapolation, sweeps
 from pyro_favae.inference.extrapolation import LARGEST_STEP, NoiseExtrapolation
 
 
@@ -70,6 +70,6 @@ def test_steps_that_grow_or_stop_are_not_extrapolated_past_the_limit():
 
 
 def test_models_without_logits_are_left_alone(monkeypatch):
-    monkeypatch.setattr(fit, "deepcopy", lambda state: pytest.fail("nothing to go back to"))
+    monkeypatch.setattr(sweeps, "deepcopy", lambda state: pytest.fail("nothing to go back to"))
     data = np.random.default_rng(0).normal(size=(30, 4))
     fv.fit(fv.FAVAE({"a": fv.views.Real(4)}, 2), {"a": data}, epochs=5, seed=0, progress=False)

@@ -78,7 +78,7 @@ def test_a_fit_interrupted_before_its_first_pass_has_a_history(monkeypatch):
     def interrupt(*_, **__) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pyro_favae.inference.fit.calibrate", interrupt)
+    monkeypatch.setattr("pyro_favae.inference.beginning.calibrate", interrupt)
     result = fit(MODEL, data(), **QUIET)
     assert result.ended_by == "interrupted"
     assert len(result.history) == 1

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from pyro_favae.errors import SpecError
-from pyro_favae.models import likelihoods, views
+from pyro_favae.models import likelihoods, objectives, views
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.priors import (
@@ -57,6 +57,10 @@ DECLARATIONS = [
     Mixture(),
     Grouped(("a", "b"), column="batch", rate=2.0),
     StandardNormal(),
+    objectives.Plain(),
+    objectives.TotalCorrelation(4.0),
+    objectives.FactorVAE(2.0, hidden=(16, 16)),
+    objectives.DIP(1.0, 10.0, form="I"),
     likelihoods.Gaussian(0.3, learn=True),
     likelihoods.Bernoulli(),
     likelihoods.Laplace(0.5, learn=True, link="identity", per_feature=True),
@@ -205,3 +209,8 @@ def test_known_noise_needs_a_precision_for_each_feature():
         FAVAE({"x": views.Real(3), "table": views.Real(2)}, 2, noise=noise)
     with pytest.raises(SpecError, match=r"'labels'.*3 precisions, expected 2"):
         FAVAE({"x": fitting, "labels": views.Bernoulli(2, noise=noise)}, 2)
+
+
+def test_a_view_may_be_called_kind():
+    model = FAVAE({"kind": views.Categorical(2), "group": views.Real(3)}, 2)
+    assert from_json(to_json(model)) == model

@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 
 import pyro_favae as fv
-from pyro_favae import likelihoods, priors, views
+from pyro_favae import likelihoods, objectives, priors, views
 from pyro_favae.errors import SpecWarning
 from pyro_favae.models.declaration import Declaration
 from tests.models.test_declaration import DECLARATIONS, MODEL
 
-NAMES = {"FAVAE": fv.FAVAE, "views": views, "priors": priors, "likelihoods": likelihoods}
+NAMES = {
+    "FAVAE": fv.FAVAE,
+    "views": views,
+    "objectives": objectives,
+    "priors": priors,
+    "likelihoods": likelihoods,
+}
 
 
 @pytest.mark.parametrize("declaration", DECLARATIONS, ids=lambda d: type(d).__name__)

@@ -70,6 +70,17 @@ def test_activations(name):
         assert sum(followed) == sum(weighted) - 1
 
 
+def test_batch_norm_follows_every_convolution_but_the_last():
+    network = find("small-normalised")
+    for module, count in ((network.encoder((3, 8, 8), 2), 3), (network.decoder((3, 8, 8), 2), 2)):
+        kinds = [type(layer) for layer in module]
+        assert kinds.count(nn.BatchNorm2d) == count
+        for norm in (i for i, kind in enumerate(kinds) if kind is nn.BatchNorm2d):
+            assert kinds[norm - 1] in (CONV, BACK)
+            assert kinds[norm + 1] is nn.ReLU
+    assert isinstance(network.decoder((3, 8, 8), 2)[-1], BACK)
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_data_pass_through(name, outputs):

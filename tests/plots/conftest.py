@@ -50,3 +50,14 @@ def digits():
     data = {"digit": images, "attributes": attributes.to_numpy()}
     fit = fv.fit(model, data, epochs=3, batch_size=50, seed=0, progress=False)
     return SimpleNamespace(fit=fit, images=images, attributes=np.asarray(attributes), labels=labels)
+
+
+@pytest.fixture(scope="session")
+def things(real, simulation, digits):
+    """What pictures are drawn of."""
+    return SimpleNamespace(real=real, data=simulation.data, digits=digits.fit, images=digits.images)
+
+
+@pytest.fixture(scope="module")
+def rng_of_module():
+    return np.random.default_rng(0)

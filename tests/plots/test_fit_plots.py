@@ -1,35 +1,13 @@
 """Pictures of the fit itself: bound, weights, variance explained, sharing, factors."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from matplotlib import pyplot
 
 from pyro_favae import diagnostics, plots
 from pyro_favae.errors import DataError
 from tests.diagnostics import simulated
 from tests.plots.reading import legend, x_labels, y_labels
-
-
-def test_every_plot_draws_on_the_axes_it_is_given(real, digits, simulation):
-    drawings = [
-        lambda ax: plots.bound(real, ax=ax),
-        lambda ax: plots.weights(real, ax=ax),
-        lambda ax: plots.variance_explained(real, simulation.data, ax=ax),
-        lambda ax: plots.sharing(real, ax=ax),
-        lambda ax: plots.factors(real, simulation.data, ax=ax),
-        lambda ax: plots.calibration([0.2, 0.8], [0, 1], ax=ax),
-        lambda ax: plots.images(digits.images[:3], ax=ax),
-        lambda ax: plots.traversal(digits.fit, "digit", dimensions=0, ax=ax),
-        lambda ax: plots.edits(digits.fit, "digit", digits.images[:1], {"loop": 1}, ax=ax),
-        lambda ax: plots.generated(digits.fit, "digit", n=2, ax=ax),
-    ]
-    assert len(drawings) == len(plots.__all__)
-    figure, axes = pyplot.subplots(2, 5, figsize=(20, 8), layout="constrained")
-    for draw, ax in zip(drawings, axes.flat, strict=True):
-        assert draw(ax) is ax
-        assert ax.has_data()
-        assert ax.get_title() or draw is drawings[6]
-    assert pyplot.get_fignums() == [figure.number]
 
 
 def test_bound_of_a_closed_form_fit(real):
@@ -162,3 +140,47 @@ def test_factors_of_a_mixture_are_in_units_of_a_component(digits):
     ax = plots.factors(digits.fit, {"digit": digits.images}, digits.labels)
     assert ax.get_xlabel().endswith("(sd within a component)")
     assert len(legend(ax)) == 10
+
+
+def test_rows_of_unknown_category_are_crosses(real, simulation):
+    kinds = pd.Series(np.where(np.arange(200) % 4, "b", "a"), name="kind")
+    kinds[:50] = None
+    ax = plots.factors(real, simulation.data, kinds)
+    assert legend(ax) == ["a", "b", "unknown"]
+    assert ax.get_legend().get_title().get_text() == "kind"
+    assert len(ax.collections[-1].get_offsets()) == 50
+
+
+def test_rows_of_unknown_number_are_crosses_beside_the_colour_bar(real, simulation, rng):
+    age = rng.normal(size=200)
+    age[:30] = np.nan
+    ax = plots.factors(real, simulation.data, age, label="age, years")
+    assert legend(ax) == ["unknown"]
+    assert len(ax.collections[-1].get_offsets()) == 30
+    assert ax.figure.axes[-1].get_ylabel() == "age, years"
+
+
+def test_a_covariate_with_names_is_aligned_by_them(real, simulation):
+    names = [f"row {i}" for i in range(200)]
+    given = {name: pd.DataFrame(values, index=names) for name, values in simulation.data.items()}
+    kinds = pd.Series(["odd" if i % 2 else "even" for i in range(200)], index=names)
+    ax = plots.factors(real, given, kinds.iloc[150:0:-1])
+    assert legend(ax) == ["even", "odd", "unknown"]
+    means = real.transform(given).mean
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), means[2:151:2, :2])
+
+
+def test_categories_keep_the_order_declared_for_them(real, simulation):
+    stages = pd.Series(pd.Categorical(["low", "mid", "high", "low"] * 50, ["low", "mid", "high", "none"]))
+    assert legend(plots.factors(real, simulation.data, stages)) == ["low", "mid", "high"]
+
+
+def test_too_many_categories_are_refused(real, simulation):
+    with pytest.raises(DataError, match="40 categories, of which 12"):
+        plots.factors(real, simulation.data, [f"clinic {i % 40}" for i in range(200)])
+
+
+def test_one_factor_is_drawn_against_itself(rng):
+    fit = simulated.fit({"only": rng.normal(size=(40, 6))}, 1)
+    ax = plots.factors(fit, {"only": rng.normal(size=(5, 6))})
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("factor 0 (prior sd)", "factor 0 (prior sd)")

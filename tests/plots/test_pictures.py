@@ -102,3 +102,42 @@ def test_generated_from_nothing_or_from_images(digits):
     given = {"digit": digits.images[:2]}
     assert y_labels(plots.generated(digits.fit, "digit", given, n=2)) == []
     assert y_labels(plots.generated(digits.fit, "digit", given, n=2, titles=["a", "b"])) == ["a", "b"]
+
+
+def test_reconstructions_stand_below_the_originals(digits):
+    images = digits.images[:4].copy()
+    images[3] = np.nan
+    ax = plots.reconstructions(digits.fit, "digit", images)
+    assert cells(ax) == (2, 4)
+    assert y_labels(ax) == ["original", "reconstructed"]
+    np.testing.assert_allclose(cell(ax, 0, 1)[..., 0], images[1, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        cell(ax, 1, 1)[..., 0], digits.fit.reconstruct("digit", images)[1, 0], atol=1e-5
+    )
+    assert np.all(cell(ax, 0, 3) == 0.5)  # the row lacks the view
+
+
+@pytest.mark.parametrize("space", ["private", "shared"])
+def test_interpolation_goes_from_the_start_to_the_end(digits, space):
+    start, end = digits.images[:2], digits.images[2:4]
+    ax = plots.interpolation(digits.fit, "digit", start, end, steps=3, space=space)
+    assert cells(ax) == (2, 5)
+    assert x_labels(ax) == ["start", "0 %", "50 %", "100 %", "end"]
+    np.testing.assert_allclose(cell(ax, 1, 0)[..., 0], start[1, 0], atol=1e-6)
+    np.testing.assert_allclose(cell(ax, 1, 4)[..., 0], end[1, 0], atol=1e-6)
+    steps = digits.fit.interpolate("digit", start, end, 3, space)
+    np.testing.assert_allclose(cell(ax, 1, 2)[..., 0], steps[1, 1, 0], atol=1e-5)
+    assert space in ax.get_title()
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda fit, images: plots.reconstructions(fit, "nonsense", images),
+        lambda fit, images: plots.interpolation(fit, "nonsense", images, images),
+        lambda fit, images: plots.edits(fit, "nonsense", images, {"loop": 1}),
+    ],
+)
+def test_an_unknown_view_has_no_images(digits, draw):
+    with pytest.raises(DataError, match="unknown view 'nonsense'"):
+        draw(digits.fit, digits.images[:1])

@@ -52,7 +52,7 @@ class ARDPosterior(WeightPriorPosterior):
     def rotated_elbo(self, squares: Tensor, n_features: int) -> Tensor:
         return -(self.prior_shape + n_features / 2) * (self.prior_rate + squares / 2).log().sum()
 
-    def sample(self, view: str) -> None:
+    def sample(self, view: str, features: pyro.plate) -> None:
         with pyro.plate(f"{view}.factors", len(self.shape), dim=-1):
             pyro.sample(f"{view}.relevance", dist.Gamma(self.shape, self.rate))
 

@@ -38,6 +38,11 @@ class WeightPriorPosterior(nn.Module, ABC):
         """The factor of the precision that belongs to a feature, (D,), whatever the factors; None for 1."""
         return None
 
+    @property
+    def inclusion(self) -> Tensor | None:
+        """Probability that each weight is on, (D, K); None for a prior that switches none off."""
+        return None
+
     @abstractmethod
     def update(self, moments: WeightMoments) -> None:
         """Set q to its optimum given q(W)."""
@@ -54,8 +59,8 @@ class WeightPriorPosterior(nn.Module, ABC):
         """
 
     @abstractmethod
-    def sample(self, view: str) -> None:
-        """Emit the guide's Pyro sites."""
+    def sample(self, view: str, features: pyro.plate) -> None:
+        """Emit the guide's Pyro sites; features: the plate over the view's features."""
 
 
 class NonConjugatePosterior(WeightPriorPosterior):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import pyro
 import torch
 from numpy.polynomial.legendre import leggauss
 from torch import Tensor
@@ -80,7 +81,7 @@ class CustomPosterior(NonConjugatePosterior):
         """None: which weights a prior likes depends on the axes."""
         return
 
-    def sample(self, view: str) -> None:
+    def sample(self, view: str, features: pyro.plate) -> None:
         return
 
 

@@ -83,10 +83,10 @@ class FeatureARDPosterior(WeightPriorPosterior):
     def _feature_prior(self) -> GammaPosterior:
         return GammaPosterior.constant(self.prior.feature_shape, self.prior.feature_rate, self.feature_rate)
 
-    def sample(self, view: str) -> None:
+    def sample(self, view: str, features: pyro.plate) -> None:
         with pyro.plate(f"{view}.factors", len(self.factor_rate), dim=-1):
             pyro.sample(f"{view}.relevance", dist.Gamma(*self.factors))
-        with pyro.plate(f"{view}.features", len(self.feature_rate), dim=-1):
+        with features:
             pyro.sample(f"{view}.feature_relevance", dist.Gamma(*self.features))
 
 

@@ -90,11 +90,11 @@ class HorseshoePosterior(WeightPriorPosterior):
         """None: which weights are small depends on the axes."""
         return
 
-    def sample(self, view: str) -> None:
+    def sample(self, view: str, features: pyro.plate) -> None:
         with pyro.plate(f"{view}.factors", len(self.factor_rate), dim=-1):
             pyro.sample(f"{view}.relevance_rate", dist.Gamma(*self.factor_rates))
             pyro.sample(f"{view}.relevance", dist.Gamma(*self.factors))
-        with pyro.plate(f"{view}.features", len(self.local_rate), dim=-1):
+        with features:
             pyro.sample(f"{view}.local_relevance_rate", dist.Gamma(*self.local_rates).to_event(1))
             pyro.sample(f"{view}.local_relevance", dist.Gamma(*self.local).to_event(1))
 

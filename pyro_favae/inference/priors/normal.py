@@ -1,5 +1,6 @@
 """Weights of one fixed scale: nothing stands above them."""
 
+import pyro
 import torch
 from torch import Tensor
 
@@ -29,7 +30,7 @@ class NormalPosterior(WeightPriorPosterior):
     def rotated_elbo(self, squares: Tensor, n_features: int) -> Tensor:
         return -0.5 * (self._precision * squares).sum()
 
-    def sample(self, view: str) -> None:
+    def sample(self, view: str, features: pyro.plate) -> None:
         return
 
 

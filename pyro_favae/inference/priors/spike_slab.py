@@ -44,6 +44,10 @@ class SpikeSlabPosterior(WeightPriorPosterior):
         return self._tightness * self.slab.mean
 
     @property
+    def inclusion(self) -> Tensor:
+        return self.probability
+
+    @property
     def _tightness(self) -> Tensor:
         """Expected precision of a weight as a multiple of its slab's, (D, K)."""
         return self.probability + (1 - self.probability) * self.prior.spike**-2
@@ -81,7 +85,7 @@ class SpikeSlabPosterior(WeightPriorPosterior):
     def _share_prior(self) -> tuple[Tensor, Tensor]:
         return torch.full_like(self.on, self.prior.on), torch.full_like(self.off, self.prior.off)
 
-    def sample(self, view: str) -> None:
+    def sample(self, view: str, features: pyro.plate) -> None:
         with pyro.plate(f"{view}.factors", len(self.rate), dim=-1):
             pyro.sample(f"{view}.relevance", dist.Gamma(*self.slab))
             pyro.sample(f"{view}.inclusion", dist.Beta(self.on, self.off))

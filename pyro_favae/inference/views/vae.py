@@ -85,14 +85,21 @@ class EncoderInference(ViewInference):
     def rows(
         self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: DecoderEmission
     ) -> "EncodedRows":
-        present = observed.flatten(1).any(1)
-        entries = entries_of(observed)
+        present, entries = observed.flatten(1).any(1), entries_of(observed)
         entries = None if entries is None else entries[present]
-        if present.any():
-            moments = self.encode(data[present], emission, entries)
-        else:  # not every network takes no rows
-            moments = torch.zeros(2, 0, len(self.standardise.mean)).to(data)
+        moments = self.encode_present(data, observed, emission)
         return EncodedRows(view, present[:, None], *moments, entries)
+
+    def encode_present(
+        self, data: Tensor, observed: Tensor, emission: DecoderEmission
+    ) -> tuple[Tensor, Tensor]:
+        """The same of the rows that have the view: (observed rows, D) each."""
+        present, entries = observed.flatten(1).any(1), entries_of(observed)
+        if not present.any():  # not every network takes no rows
+            return tuple(torch.zeros(2, 0, len(self.standardise.mean)).to(data))
+        if present.all():
+            return self.encode(data, emission, entries)
+        return self.encode(data[present], emission, None if entries is None else entries[present])
 
     def evaluate(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> None:
         """One draw of the latents for each row."""
@@ -114,8 +121,8 @@ class EncoderInference(ViewInference):
 class EncodedRows(GaussianRows):
     """Rows whose q(z) comes from an encoder.
 
-    ``encoded`` keeps the moments of the rows that have the view, with gradients, and ``entries`` what is observed of
-    them, None for all.
+    ``encoded`` keeps the moments of the rows that have the view, with gradients, ``entries`` what is observed of
+    them, None for all, and ``draws`` the latents that a gradient step drew, None before it.
     """
 
     def __init__(
@@ -128,6 +135,7 @@ class EncodedRows(GaussianRows):
     ) -> None:
         self.encoded = (mean, variance)
         self.entries = entries
+        self.draws: Tensor | None = None
         everywhere = mean.new_zeros(2, len(observed), mean.shape[1], dtype=torch.float64)
         everywhere[0, observed[:, 0]] = mean.detach().to(torch.float64)
         everywhere[1, observed[:, 0]] = variance.detach().to(torch.float64)

@@ -52,8 +52,12 @@ class Likelihood(Declaration, ABC):
 
 def value_range(data: Tensor) -> tuple[float, float]:
     """The least and the largest value that is not NaN; zeros where there is none."""
-    known = data[~torch.isnan(data)] if data.is_floating_point() else data
-    return (known.min().item(), known.max().item()) if known.numel() else (0, 0)
+    if not data.numel():
+        return 0, 0
+    low, high = torch.aminmax(data)
+    if torch.isnan(low):  # one pass where nothing is missing, a copy only where something is
+        return value_range(data[~torch.isnan(data)])
+    return low.item(), high.item()
 
 
 def fractional(data: Tensor) -> bool:

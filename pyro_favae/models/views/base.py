@@ -29,6 +29,7 @@ class Emission(nn.Module, ABC):
     """p(data | W g + b): owns what the generative side of one view learns by gradient or reads off data."""
 
     needs_moments: bool = False  # whether units are read off the data
+    link_variance: ClassVar[float] = 0.0  # of the noise under which a latent's class or sign is what is seen
 
     @abstractmethod
     def sample(
@@ -66,6 +67,10 @@ class Emission(nn.Module, ABC):
     def draw(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Data drawn given latents; the expectation for continuous data, whose pixel noise nobody wants."""
         return self.decode(latents)
+
+    def replicate(self, latents: Tensor) -> Tensor:
+        """Data drawn with all their noise, (rows, *event), from torch's own generator."""
+        return self.draw(latents)
 
     def filling(self, mean: Tensor, deviation: Tensor) -> Tensor:
         """What stands in for missing data, (rows, *event), given predictive means and standard deviations."""
@@ -132,6 +137,11 @@ class View(Declaration, ABC):
     def column_names(self) -> tuple[str, ...]:
         """Names by which a table's columns are found in a data frame."""
         return self.feature_names
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the model draws the view's data; those of some views say what q(z) is instead."""
+        return True
 
     @abstractmethod
     def emission(self) -> Emission:

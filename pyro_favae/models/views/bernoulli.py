@@ -1,5 +1,6 @@
 """Binary attributes of the rows: a multi-label view."""
 
+import math
 from dataclasses import dataclass
 
 import pyro
@@ -47,6 +48,8 @@ class Bernoulli(TableView):
 
 class BernoulliEmission(Emission):
     """The logistic link."""
+
+    link_variance = math.pi**2 / 3  # x = 1 where z plus standard logistic noise is above 0
 
     def sample(
         self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None, observed: Tensor

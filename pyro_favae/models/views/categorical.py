@@ -1,5 +1,6 @@
 """One of several classes for each row."""
 
+import math
 from dataclasses import dataclass
 
 import pyro
@@ -56,6 +57,8 @@ class Categorical(TableView):
 
 class CategoricalEmission(Emission):
     """The softmax link."""
+
+    link_variance = math.pi**2 / 6  # x is the class whose z plus standard Gumbel noise is the largest
 
     def sample(
         self, view: str, mean: Tensor, precision: Tensor, data: Tensor | None, observed: Tensor

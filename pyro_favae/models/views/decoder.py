@@ -13,6 +13,7 @@ from torch.distributions import AffineTransform
 from pyro_favae.errors import SpecError, shown
 from pyro_favae.models.declaration import require_count, require_positive
 from pyro_favae.models.likelihoods import Likelihood
+from pyro_favae.models.objectives import Objective, Plain
 from pyro_favae.models.views.base import Emission, Moments, View, names_of, require_finite
 from pyro_favae.models.views.real import RealEmission
 
@@ -21,8 +22,9 @@ class DecoderView(View, ABC):
     """x_n ~ likelihood(decoder(z_n)), z_n ~ N(W g_n + b, 1/τ); q(z_n) = N(μ(x_n), diag s(x_n)) from an encoder.
 
     FA-VAE paper, Eqs. 7 and 8. A kind declares its data's shape and its networks. beta: tempers the view's likelihood
-    by 1/beta while learning, as in a β-VAE. With ``missing_entries``, entries that are missing are zero for the
-    encoder, which is also told which are observed, and do not occur in the likelihood.
+    by 1/beta while learning, as in a β-VAE. objective: what its networks descend besides, see ``fv.objectives``. With
+    ``missing_entries``, entries that are missing are zero for the encoder, which is also told which are observed, and
+    do not occur in the likelihood.
     """
 
     supports: ClassVar[tuple[str, ...]] = ("real", "unit", "count", "class")  # of the likelihood
@@ -30,6 +32,7 @@ class DecoderView(View, ABC):
     latent_dim: int
     likelihood: Likelihood
     beta: float
+    objective: Objective = Plain()  # of kinds that declare no choice
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -38,6 +41,8 @@ class DecoderView(View, ABC):
         require_positive(kind, beta=self.beta)
         if not isinstance(self.likelihood, Likelihood):
             raise SpecError(f"{kind}: likelihood is {shown(self.likelihood)}, expected one of fv.likelihoods")
+        if not isinstance(self.objective, Objective):
+            raise SpecError(f"{kind}: objective is {shown(self.objective)}, expected one of fv.objectives")
         if self.likelihood.support not in self.supports:
             raise SpecError(
                 f"{kind}: {self.likelihood!r} is of {self.likelihood.support} data, expected one of "
@@ -139,6 +144,9 @@ class DecoderEmission(Emission):
 
     def draw(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self._in_units(self.likelihood.draw(self.decoded(latents), generator))
+
+    def replicate(self, latents: Tensor) -> Tensor:
+        return self.distribution(latents).sample()
 
     def filling(self, mean: Tensor, deviation: Tensor) -> Tensor:
         return self.likelihood.filling(mean)

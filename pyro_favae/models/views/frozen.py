@@ -39,6 +39,10 @@ class Frozen(TableView):
     def event_shape(self) -> tuple[int, ...]:
         return (2 * self.latent_dim if self.variances else self.latent_dim,)
 
+    @property
+    def is_drawn(self) -> bool:
+        return not self.variances
+
     def emission(self) -> "FrozenEmission":
         return FrozenEmission(self)
 

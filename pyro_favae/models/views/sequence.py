@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pyro_favae.errors import DataError
 from pyro_favae.models.declaration import require_choice, require_count
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
+from pyro_favae.models.objectives import Objective, Plain
 from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.real import Standardise
 from pyro_favae.models.views.standardised import StandardisedView
@@ -42,6 +43,7 @@ class Sequence(StandardisedView):
     beta: float = 1.0
     weights: WeightPrior | None = None
     noise: NoisePrior | None = None
+    objective: Objective = field(default_factory=Plain)
 
     def __post_init__(self) -> None:
         super().__post_init__()

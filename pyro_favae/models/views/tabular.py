@@ -7,6 +7,7 @@ from torch import nn
 from pyro_favae.models.declaration import counts_of
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
 from pyro_favae.models.networks import Dense
+from pyro_favae.models.objectives import Objective, Plain
 from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.base import features_of, names_of, number_of
 from pyro_favae.models.views.real import Standardise
@@ -33,6 +34,7 @@ class Tabular(StandardisedView):
     beta: float = 1.0
     weights: WeightPrior | None = None
     noise: NoisePrior | None = None
+    objective: Objective = field(default_factory=Plain)
 
     def __post_init__(self) -> None:
         super().__post_init__()

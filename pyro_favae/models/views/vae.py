@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.models.likelihoods import Gaussian, Likelihood
+from pyro_favae.models.objectives import Objective, Plain
 from pyro_favae.models.priors import NoisePrior, WeightPrior
 from pyro_favae.models.views.network import NetworkView
 
@@ -29,6 +30,7 @@ class VAE(NetworkView):
     beta: float = 1.0
     weights: WeightPrior | None = None
     noise: NoisePrior | None = None
+    objective: Objective = field(default_factory=Plain)
 
     def as_float(self, data: Tensor) -> Tensor:
         return data if data.dtype == torch.float64 else data.to(torch.float32)

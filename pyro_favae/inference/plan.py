@@ -1,0 +1,40 @@
+"""How many passes of each kind a run makes, and how often it updates the global posterior in them."""
+
+import math
+from dataclasses import dataclass
+
+from pyro_favae.inference.settings import Settings
+
+WARM_UP = 0.2  # of the passes, in which new networks are trained before factors are sought in their latents
+SETTLING_SWEEPS = 3  # closed-form sweeps after the networks have stopped
+UPDATES_A_PASS = 4  # global updates in a pass that also trains networks
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Passes at most: ``epochs`` of minibatches or of sweeps, and the sweeps that settle what minibatches learnt."""
+
+    batches: int  # minibatches a pass
+    every: int  # minibatches between global updates
+    warm_up: int  # passes of minibatches that train new networks as plain VAEs
+    train: int  # passes of minibatches that learn everything
+    settle: int  # exact sweeps after minibatches
+    sweep: int  # exact sweeps to tolerance, where there are no minibatches
+
+    @classmethod
+    def of(cls, settings: Settings, batches: int, trained: bool, unknown: bool) -> "Plan":
+        """batches: minibatches a pass. trained: whether networks take gradient steps.
+
+        unknown: whether some of those mean nothing yet.
+        """
+        if not trained and settings.schedule != "stochastic":
+            return cls(batches, 1, warm_up=0, train=0, settle=0, sweep=settings.epochs)
+        warm_up = math.ceil(WARM_UP * settings.epochs) if unknown else 0
+        every = max(1, batches // UPDATES_A_PASS) if trained else 1
+        settle = SETTLING_SWEEPS if trained else 1
+        return cls(batches, every, warm_up, settings.epochs - warm_up, settle, sweep=0)
+
+    @property
+    def passes(self) -> int:
+        """Passes in all."""
+        return self.warm_up + self.train + self.settle + self.sweep
