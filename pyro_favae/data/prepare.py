@@ -16,6 +16,7 @@ from pyro_favae.data.source import Source
 from pyro_favae.errors import DataError, shown
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.views import View
+from pyro_favae.models.views.base import all_finite
 
 SCAN_BYTES = 2**24  # how much of a view is looked at at a time
 
@@ -117,15 +118,10 @@ def _scanned(name: str, view: View, source: Source, absent: Tensor | None) -> tu
     for start in range(0, len(source), size):
         rows = slice(start, start + size)
         values = source.take(rows)
-        if not _surely_finite(values):
+        if not all_finite(values):
             missing = torch.isnan(values).reshape(len(values), -1)
             present[rows] &= ~missing.all(1)
             partial = partial or bool(missing[present[rows]].any())
         if present[rows].any():
             view.check(name, values if present[rows].all() else values[present[rows]])
     return present, partial and view.missing_entries
-
-
-def _surely_finite(values: Tensor) -> bool:
-    """Whether nothing is NaN or infinite, as a finite sum says in one pass that allocates nothing."""
-    return not values.is_floating_point() or bool(torch.isfinite(values.sum(dtype=torch.float64)))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from pyro_favae.data.dataset import Batch, Dataset
+from pyro_favae.errors import DataError
 from pyro_favae.inference.encodings import Encodings
 from pyro_favae.inference.guide import LEARNING_TOLERANCE, FAVAEGuide
 from pyro_favae.inference.interrupt import DeferredInterrupt
@@ -38,6 +39,10 @@ class Passes:
         self.interrupt, self.processes = interrupt, processes
         self.dataset = everything.part(processes.share(len(everything)))
         self.shares = processes.shares(len(everything))
+        if not min(self.shares):
+            raise DataError(
+                f"{len(everything)} rows for {processes.count} processes, expected one row for each"
+            )
         self.batches = min(-(-len(everything) // batch_size), min(self.shares))  # minibatches a pass
         self.encodings: dict[str, Encodings] = {}
 

@@ -54,7 +54,7 @@ def trainable_parameters(guide: FAVAEGuide, names: Sequence[str]) -> list[Tensor
 
 def _running_moments(guide: FAVAEGuide, name: str) -> list[Tensor]:
     """What a view's networks keep of the batches they have seen."""
-    modules = (guide.inference(name), guide.model.emission(name))
+    modules = (guide.inference(name), guide.model.emission(name).decoder)
     return [buffer for module in modules for buffer in module.buffers() if buffer.is_floating_point()]
 
 

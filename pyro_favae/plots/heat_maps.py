@@ -49,7 +49,7 @@ def variance_explained(
     active = _active(fit, shares.index)
     total = np.array([[shares.attrs["total"][name]] for name in shares.index])
     values = 100 * np.concatenate([shares.to_numpy()[:, active], total], 1)
-    ax = axes_for(ax, 2.5 + 0.6 * values.shape[1], 1.4 + 0.5 * len(values))
+    ax = axes_for(ax, 2.5 + 0.6 * max(values.shape[1], 5), 1.4 + 0.5 * len(values))
     ax.imshow(values, cmap="Greys", vmin=0, vmax=100, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         written = "–" if np.isnan(value) else f"{round(value):d}"

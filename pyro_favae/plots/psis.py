@@ -7,6 +7,7 @@ from pyro_favae import diagnostics
 from pyro_favae.plots.canvas import axes_for, readable
 
 NAMED = 3  # of the worst rows
+APART = 0.2  # that named ones are at least, of all rows
 
 
 def psis(result: diagnostics.PSIS, ax: Axes | None = None) -> Axes:
@@ -32,7 +33,7 @@ def psis(result: diagnostics.PSIS, ax: Axes | None = None) -> Axes:
         )
     ax.axhline(result.threshold, color="black", linestyle="--", linewidth=1)
     ax.axhline(1, color="0.5", linestyle=":", linewidth=1)
-    for worst in [i for i in np.argsort(-k)[:NAMED] if not good[i]]:
+    for worst in _named(np.where(good, -np.inf, k)):
         name = readable(str(result.rows.index[worst]), 16)
         ax.annotate(name, (worst, k[worst]), xytext=(4, 3), textcoords="offset points", fontsize="small")
     ax.set_ylim(min(0, k.min()) - 0.05, max(1, k.max()) + 0.12)
@@ -42,3 +43,12 @@ def psis(result: diagnostics.PSIS, ax: Axes | None = None) -> Axes:
     ax.set_title(f"good up to {result.threshold:.2f}; globals {globals_:.2f}, everything {everything:.2f}")
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     return ax
+
+
+def _named(k: np.ndarray) -> list[int]:
+    """The worst rows, but none beside one that is worse, whose name would be written over."""
+    named: list[int] = []
+    for row in np.argsort(-k):
+        if len(named) < NAMED and np.isfinite(k[row]) and all(abs(row - n) > APART * len(k) for n in named):
+            named.append(int(row))
+    return named

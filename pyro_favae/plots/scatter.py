@@ -38,9 +38,8 @@ def factors(
     else:
         values = _aligned(colour, rows.index)
         _by_covariate(ax, x, y, values, values.name if label is None else label)
-    unit = "sd within a component" if fit.declaration.factors.n_components > 1 else "prior sd"
-    ax.set_xlabel(f"factor {first} ({unit})")
-    ax.set_ylabel(f"factor {second} ({unit})")
+    ax.set_xlabel(_axis_label(fit, first))
+    ax.set_ylabel(_axis_label(fit, second))
     ax.set_title(f"{len(x):,} rows given {', '.join(map(readable, given))}")
     return ax
 
@@ -54,6 +53,11 @@ def _pair(fit: Fit, pair: tuple[int, int] | None) -> tuple[int, int]:
     if len(pair) != 2 or not all(0 <= k < size for k in pair):
         raise DataError(f"factors: pair is {pair!r}, expected two factors out of 0 to {size - 1}")
     return pair
+
+
+def _axis_label(fit: Fit, factor: int) -> str:
+    unit = "sd within a component" if fit.declaration.factors.n_components > 1 else "prior sd"
+    return f"factor {factor} ({unit}{'' if fit.active[factor].any() else '; off'})"
 
 
 def _aligned(colour: ArrayLike, index: pd.Index) -> pd.Series:

@@ -108,5 +108,10 @@ def _weights(material: Material, factor: int, names: list[str]) -> str:
     for name, ax in zip(names, axes[0], strict=True):
         plots.top_features(material.fit, name, int(factor), MOST_FEATURES, ax=ax)
     largest = {name: diagnostics.top_features(material.fit, name, int(factor), 3).index for name in names}
-    said = "; ".join(f"{name}: {', '.join(features)}" for name, features in largest.items())
+    said = "; ".join(f"{name}: {', '.join(map(_called, features))}" for name, features in largest.items())
     return picture(axes[0, 0], f"Largest weights of factor {factor}. {said}.")
+
+
+def _called(feature: str) -> str:
+    """A feature's name, or its number as one."""
+    return f"no. {feature}" if feature.isdigit() else feature

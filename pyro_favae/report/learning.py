@@ -22,7 +22,7 @@ def learning(material: Material) -> Section:
     last = f" The last pass changed it by {gain:+.3g} nats." if passes > 1 else ""
     parts = [
         text(
-            f"Learning took {passes} passes over the data and {seconds:,.0f} seconds. "
+            f"Learning took {passes} passes over the data and {seconds:,.1f} s. "
             f"{ENDINGS.get(fit.ended_by, fit.ended_by)} The bound on the log evidence is {fit.elbo:,.1f} nats.{last}"
         ),
         picture(

@@ -175,34 +175,48 @@ class Fit:
         drawn = predictive.generate(self.guide, names, given, n, seed, expected)
         return drawn[view] if isinstance(view, str) else drawn
 
-    def reconstruct(self, view: str, data: Any) -> np.ndarray:
+    def reconstruct(self, view: str, data: Any, *, groups: Any = None) -> np.ndarray:
         """Data decoded from the posterior mean of their latents, (rows, *event).
 
-        Views without a network are their own latents, so theirs pass through the factors instead.
+        Views without a network are their own latents, so theirs pass through the factors instead. groups: here and
+        below, the rows' labels under a grouped prior, where they are known.
         """
         self._known(view)
+        given = latent_moves.with_groups(self.guide, {view: data}, groups)
         if not self.guide.inference(view).trained_by_gradient:
-            return self.predict(view, {view: data}).mean
-        return latent_moves.decode(self.guide, view, latent_moves.latent_means(self.guide, view, data))
+            return self.predict(view, given).mean
+        return latent_moves.decode(self.guide, view, latent_moves.latent_means(self.guide, given))
 
-    def edit(self, view: str, data: Any, attributes: Mapping[str, float]) -> np.ndarray:
+    def edit(
+        self, view: str, data: Any, attributes: Mapping[str, float], *, groups: Any = None
+    ) -> np.ndarray:
         """Rows with attributes of another view set to given values and everything private kept.
 
-        For example ``fit.edit("face", images, {"smiling": 1})``; returns (rows, *event).
+        For example ``fit.edit("face", images, {"smiling": 1})``; returns (rows, *event). Attributes are columns of
+        one other view, or ``{"class": 1}`` of a categorical one. Raises :class:`DataError` for any others.
         """
         self._known(view)
-        return latent_moves.edit(self.guide, view, data, attributes)
+        return latent_moves.edit(self.guide, view, data, attributes, groups)
 
     def interpolate(
-        self, view: str, start: Any, end: Any, steps: int = 8, space: str = "private"
+        self,
+        view: str,
+        start: Any,
+        end: Any,
+        steps: int = 8,
+        space: str = "private",
+        *,
+        groups: Any = None,
+        end_groups: Any = None,
     ) -> np.ndarray:
         """Rows on the way from start to end, (steps, rows, *event).
 
         space: ``"private"`` moves the view's latents, ``"shared"`` only what the shared factors say of them.
+        end_groups: the labels at the end, the same as at the start when None.
         """
         self._known(view)
         require_count("interpolate", steps=steps)
-        return latent_moves.interpolate(self.guide, view, start, end, steps, space)
+        return latent_moves.interpolate(self.guide, view, start, end, steps, space, groups, end_groups)
 
     def traverse(
         self,
@@ -213,15 +227,17 @@ class Fit:
         factor: int | None = None,
         steps: int = 9,
         span: float = 3.0,
+        groups: Any = None,
     ) -> np.ndarray:
         """Rows as a latent dimension or a shared factor moves by ±span standard deviations, (steps, rows, *event).
 
-        Starts from the rows of ``data``, or from the centre of the prior.
+        Starts from the rows of ``data``, or from the centre of the prior, of each group in ``groups``. The standard
+        deviations are those that factors have in the row's group.
         """
         self._known(view)
         require_count("traverse", steps=steps)
         require_number("traverse", span=span)
-        return latent_moves.traverse(self.guide, view, data, dimension, factor, steps, span)
+        return latent_moves.traverse(self.guide, view, data, dimension, factor, steps, span, groups)
 
     def impute(self, data: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The data with missing rows and entries filled by their predictive mean, (rows, *event) by view.

@@ -1,6 +1,7 @@
 """Predictive distributions of any view given any subset of views."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.results.tables import Factors, Prediction
 
 CHUNK = 512  # rows at a time, so that memory does not grow with the number asked for
-DRAWS = 64  # for moments that have no formula
+DRAWS = 64  # for moments that have no formula, and the most that are made at a time
 
 
 def inferred(guide: FAVAEGuide, dataset: Dataset) -> Iterator[Rows]:
@@ -54,9 +55,9 @@ def transform(guide: FAVAEGuide, given: Mapping[str, Any]) -> Factors:
     means, covariances = [], []
     chunks, index = _known_rows(guide, given)
     for rows in chunks:
-        means.append(rows.factors)
-        covariances.append(rows.spread())
-    mean, covariance = torch.cat(means).cpu().numpy(), torch.cat(covariances).cpu().numpy()
+        means.append(rows.factors.cpu().numpy())
+        covariances.append(rows.spread().cpu().numpy())
+    mean, covariance = np.concatenate(means), np.concatenate(covariances)
     return Factors(mean, np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)), covariance, index)
 
 
@@ -136,11 +137,35 @@ def generate(
     generator = generator_for(guide, seed)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for rows in rows_given(guide, given):
-        for name, latents in draw_latents(guide, names, rows, n, generator).items():
-            emission, flat = guide.model.emission(name), latents.flatten(0, 1)
-            drawn = emission.decode(flat) if expected else emission.draw(flat, generator)
-            parts[name].append(drawn.unflatten(0, latents.shape[:2]).cpu().numpy())
+        for name, drawn in _drawn(guide, names, rows, n, generator, expected).items():
+            parts[name].append(drawn)
     return {name: np.concatenate(chunks, 1) for name, chunks in parts.items()}
+
+
+def _drawn(
+    guide: FAVAEGuide,
+    names: Sequence[str],
+    rows: Rows,
+    n: int,
+    generator: torch.Generator,
+    expected: bool = False,
+) -> dict[str, np.ndarray]:
+    """The same of the rows of one chunk, some draws at a time."""
+    blocks: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for start in range(0, n, DRAWS):
+        latents = draw_latents(guide, names, rows, min(DRAWS, n - start), generator)
+        for name, values in latents.items():
+            emission = guide.model.emission(name)
+            read = emission.decode if expected else partial(emission.draw, generator=generator)
+            blocks[name].append(in_pieces(read, values))
+    return {name: np.concatenate(draws) for name, draws in blocks.items()}
+
+
+def in_pieces(read: Callable[[Tensor], Tensor], latents: Tensor) -> np.ndarray:
+    """Data (..., *event) that a function reads off latents (..., D), a chunk at a time."""
+    parts = [read(part).cpu().numpy() for part in latents.reshape(-1, latents.shape[-1]).split(CHUNK)]
+    values = np.concatenate(parts)
+    return values.reshape(*latents.shape[:-1], *values.shape[1:])
 
 
 def predict(
@@ -168,9 +193,7 @@ def predict_rows(
         means.append(mean.cpu().numpy())
         deviations.append(deviation.cpu().numpy())
         if n_draws:
-            latents = draw_latents(guide, [name], rows, n_draws, generator)[name]
-            drawn = guide.model.emission(name).draw(latents.flatten(0, 1), generator)
-            draws.append(drawn.unflatten(0, latents.shape[:2]).cpu().numpy())
+            draws.append(_drawn(guide, [name], rows, n_draws, generator)[name])
     drawn = np.concatenate(draws, 1) if draws else None
     columns = guide.declaration.views[name].column_names
     return Prediction(np.concatenate(means), np.concatenate(deviations), drawn, index, columns)

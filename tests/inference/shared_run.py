@@ -14,7 +14,9 @@ import torch
 import torch.distributed as dist
 
 import pyro_favae as fv
+from pyro_favae.inference.alone import standard_normal
 from pyro_favae.inference.processes import Processes
+from pyro_favae.inference.step import NetworkStep, trainable_parameters
 
 ROWS = 91
 OPTIONS = {"seed": 0, "device": "cpu", "progress": False, "tolerance": 1e-12, "batch_size": 32}
@@ -105,6 +107,27 @@ def sums(folder: Path) -> None:
     assert processes.first(5 + processes.rank) == 5
 
 
+def step(folder: Path) -> None:
+    """Unequal parts of a batch give the gradients of the whole, where noise and batch moments do not differ."""
+    torch.distributions.normal._standard_normal = lambda shape, dtype, device: torch.zeros(
+        shape, dtype=dtype, device=device
+    )
+    processes, gradients = Processes.present(), []
+    for shared in (processes, Processes()):
+        torch.manual_seed(0)
+        _, guide = fv.pyro_pair(fv.FAVAE({"image": IMAGE, "other": IMAGE}, n_factors=1), ROWS)
+        pixels = torch.rand(20, 1, 4, 4)
+        rows = {"image": pixels, "other": pixels.flip(0)}
+        lacking = torch.arange(20) < 13  # the second process has no row with the other view
+        own = slice(None) if shared.count == 1 else slice(0, 13) if shared.rank == 0 else slice(13, None)
+        data = {name: values[own] for name, values in rows.items()}
+        views = guide.eval().view_rows(data, {"other": lacking[own]})
+        NetworkStep(guide, list(rows), 1e-3, 10, shared)(data, views, standard_normal)
+        gradients.append([p.grad for p in trainable_parameters(guide, list(rows))])
+    for one, two in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
 def lost(folder: Path) -> None:
     """The second process ends in the middle of the run."""
 
@@ -117,7 +140,15 @@ def lost(folder: Path) -> None:
     fitted(["a", "image"], epochs=15, checkpoint=folder / "lost.ckpt", every=1, callbacks=[leave])
 
 
-TASKS = {"sums": sums, "real": real, "networks": networks, "half": half, "rest": rest, "lost": lost}
+TASKS = {
+    "step": step,
+    "sums": sums,
+    "real": real,
+    "networks": networks,
+    "half": half,
+    "rest": rest,
+    "lost": lost,
+}
 
 
 def main(folder: Path, tasks: list[str]) -> None:

@@ -12,6 +12,9 @@ import torch
 
 import pyro_favae as fv
 from pyro_favae.data import prepare
+from pyro_favae.errors import DataError
+from pyro_favae.inference.interrupt import DeferredInterrupt
+from pyro_favae.inference.passes import Passes
 from pyro_favae.inference.processes import Processes
 from tests.inference import shared_run
 
@@ -54,7 +57,7 @@ def folder(tmp_path_factory) -> Path:
     """What one process learnt, and two."""
     path = tmp_path_factory.mktemp("processes")
     shared_run.main(path, ["half"])
-    for status, error in two_processes(path, "sums", "real", "networks", "half", "rest"):
+    for status, error in two_processes(path, "sums", "real", "networks", "half", "rest", "step"):
         assert status == 0, error
     shared_run.main(path, ["real", "networks", "rest"])
     return path
@@ -139,3 +142,11 @@ def test_a_part_of_a_data_set_holds_its_rows():
     assert batch.observed["a"][:, 0].tolist() == [True, False, True, True]
     batch = part.batch(torch.tensor([3, 0]), torch.device("cpu"))
     np.testing.assert_array_equal(batch.data["a"].numpy(), table[[5, 2]])
+
+
+def test_more_processes_than_rows():
+    model = fv.FAVAE({"a": fv.views.Real(2)}, n_factors=1)
+    dataset = prepare(model, {"a": np.zeros((3, 2))})
+    _, guide = fv.pyro_pair(model, 3)
+    with pytest.raises(DataError, match="3 rows for 4 processes"):
+        Passes(guide, dataset, 2, DeferredInterrupt(), Processes(0, 4))

@@ -183,4 +183,4 @@ def test_too_many_categories_are_refused(real, simulation):
 def test_one_factor_is_drawn_against_itself(rng):
     fit = simulated.fit({"only": rng.normal(size=(40, 6))}, 1)
     ax = plots.factors(fit, {"only": rng.normal(size=(5, 6))})
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("factor 0 (prior sd)", "factor 0 (prior sd)")
+    assert ax.get_xlabel() == ax.get_ylabel() == "factor 0 (prior sd; off)"

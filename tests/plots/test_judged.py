@@ -12,12 +12,12 @@ from tests.plots.reading import legend
 
 def test_rows_above_the_threshold_are_told_apart_and_named():
     k = np.full(40, 0.2)
-    k[[3, 17]] = 0.8, 1.3
+    k[[3, 16, 17]] = 0.8, 0.7, 1.3  # two of them side by side
     ax = plots.psis(psis_of(k))
-    assert legend(ax) == ["38 good", "2 too large"]
+    assert legend(ax) == ["37 good", "3 too large"]
     good, bad = ax.collections
-    assert len(good.get_offsets()) == 38
-    np.testing.assert_allclose(bad.get_offsets(), [[3, 0.8], [17, 1.3]])
+    assert len(good.get_offsets()) == 37
+    np.testing.assert_allclose(bad.get_offsets(), [[3, 0.8], [16, 0.7], [17, 1.3]])
     assert {text.get_text() for text in ax.texts} == {"row 3", "row 17"}
     assert [line.get_ydata()[0] for line in ax.lines] == [0.67, 1]
     assert ax.get_ylim()[1] > 1.3

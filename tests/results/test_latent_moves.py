@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import pyro_favae as fv
 from pyro_favae.errors import DataError, SpecError
 
 
@@ -82,3 +83,99 @@ def test_a_factor_that_is_off_moves_nothing(linear):
 def test_a_traversal_needs_one_known_direction(digits, wrong):
     with pytest.raises(SpecError, match="traverse"):
         digits.fit.traverse("digit", **wrong)
+
+
+@pytest.fixture(scope="module")
+def kinds():
+    """A table, classes, embeddings with variances and a table behind an encoder, of one factor; in two groups."""
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 2, 200)
+    g = rng.normal(size=(200, 1)) + 4 * group[:, None]
+    embedding = g * [1.0, -2.0] + 0.1 * rng.normal(size=(200, 2))
+    data = {
+        "table": g * [1.0, 2.0, -1.0, 0.5] + 0.2 * rng.normal(size=(200, 4)),
+        "species": (g[:, 0] > 2).astype(float),
+        "embedding": np.hstack([embedding, np.full((200, 2), 0.01)]),
+        "counts": rng.poisson(np.exp(1 + 0.2 * g * [1.0, 1.0, 1.0])).astype(float),
+        "group": np.array(["a", "b"])[group],
+    }
+    views = {
+        "table": fv.views.Real(4),
+        "species": fv.views.Categorical(["cat", "dog"]),
+        "embedding": fv.views.Frozen(["left", "right"], variances=True),
+        "counts": fv.views.Tabular(["mice", "rats", "birds"], 1, (8,), likelihood=fv.likelihoods.Poisson()),
+    }
+    model = fv.FAVAE(views, 2, factors=fv.priors.Grouped(("a", "b")))
+    fit = fv.fit(model, data, epochs=15, batch_size=50, seed=0, progress=False, device="cpu")
+    return fit, data
+
+
+@pytest.mark.parametrize(
+    ("attributes", "up"),
+    [({"dog": 1}, True), ({"cat": 1}, False), ({"left": 9.0}, True), ({"right": 9.0}, False)],
+)
+def test_classes_and_embeddings_are_attributes_too(kinds, attributes, up):
+    fit, data = kinds
+    rows = data["table"][90:110]
+    edited = fit.edit("table", rows, attributes)
+    moved = (edited - rows)[:, 1]
+    assert (moved >= -1e-9).all() if up else (moved <= 1e-9).all()
+    assert np.abs(moved).max() > 0.1
+
+
+def test_columns_behind_an_encoder_are_attributes_too(kinds):
+    fit, data = kinds
+    edited = fit.edit("table", data["table"][:5], {"mice": 40.0})
+    assert edited.shape == (5, 4)
+    assert np.isfinite(edited).all()
+
+
+@pytest.mark.parametrize("attributes", [{"cat": 0}, {"cat": 1, "dog": 0}, {"dog": 0.5}])
+def test_a_class_is_wished_for_as_a_whole(kinds, attributes):
+    fit, data = kinds
+    with pytest.raises(DataError, match="expected the one class that is wished"):
+        fit.edit("table", data["table"][:2], attributes)
+
+
+def test_images_have_no_attributes(digits):
+    with pytest.raises(DataError, match="'0'"):
+        digits.fit.edit("attributes", digits.attributes[:1], {"0": 1.0})
+
+
+def test_moves_know_the_groups_of_rows(kinds):
+    """The table's second column alone is seen, so that much depends on the group."""
+    fit, data = kinds
+    rows = np.full((4, 4), np.nan)
+    rows[:, 1] = data["table"][:4, 1]
+    labels = ["a", "b", None, "a"]
+    for move in (
+        lambda some, groups: fit.reconstruct("table", some, groups=groups),
+        lambda some, groups: fit.edit("table", some, {"left": 3.0}, groups=groups),
+        lambda some, groups: fit.interpolate("table", some, some + 1, 3, "shared", groups=groups)[1],
+        lambda some, groups: fit.interpolate(
+            "table", some, some + 1, 3, groups=groups, end_groups=["b"] * len(some)
+        )[2],
+        lambda some, groups: fit.traverse("table", some, factor=0, steps=3, groups=groups)[2],
+    ):
+        together = move(rows, labels)
+        alone = [move(rows[[i]], [label])[0] for i, label in enumerate(labels)]
+        np.testing.assert_allclose(together, alone, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        fit.reconstruct("table", rows, groups=labels),
+        fit.predict("table", {"table": rows, "group": labels}).mean,
+    )
+
+
+def test_traversals_start_at_the_centre_of_each_group(kinds):
+    fit, _ = kinds
+    strip = fit.traverse("table", factor=0, steps=3, groups=["a", "b"])
+    assert strip.shape == (3, 2, 4)
+    np.testing.assert_allclose(strip[1], fit.predict("table", {"group": ["a", "b"]}).mean, atol=1e-9)
+    sd = fit.groups["sd"][0].to_numpy()
+    reach = (strip[2] - strip[0])[:, 1] / (6 * fit.weights("table")[1, 0])
+    np.testing.assert_allclose(reach, sd)
+
+
+def test_groups_need_a_prior_that_has_them(linear):
+    with pytest.raises(SpecError, match="StandardNormal has none"):
+        linear.fit.reconstruct("table", linear.test["table"][:2], groups=["a", "b"])

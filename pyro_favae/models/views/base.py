@@ -29,6 +29,7 @@ class Emission(nn.Module, ABC):
     """p(data | W g + b): owns what the generative side of one view learns by gradient or reads off data."""
 
     needs_moments: bool = False  # whether units are read off the data
+    needs_moments: bool = False  # whether units are read off the data
     link_variance: ClassVar[float] = 0.0  # of the noise under which a latent's class or sign is what is seen
 
     @abstractmethod
@@ -222,9 +223,16 @@ def names_of(features: int | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(i) for i in range(features)) if isinstance(features, int) else features
 
 
+def all_finite(data: Tensor) -> bool:
+    """Whether nothing is NaN or infinite, told by the extremes in one pass that allocates nothing."""
+    if not data.is_floating_point() or not data.numel():
+        return True
+    return all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(data))
+
+
 def require_finite(name: str, data: Tensor, missing_entries: bool = False) -> None:
     """Raise :class:`DataError` if an observed row holds an infinity, or a NaN where no entry may be missing."""
-    if not data.is_floating_point():
+    if all_finite(data):
         return
     bad = torch.isinf(data) if missing_entries else ~torch.isfinite(data)
     if bad.any():
