@@ -29,8 +29,7 @@ class Emission(nn.Module, ABC):
     """p(data | W g + b): owns what the generative side of one view learns by gradient or reads off data."""
 
     needs_moments: bool = False  # whether units are read off the data
-    needs_moments: bool = False  # whether units are read off the data
-    link_variance: ClassVar[float] = 0.0  # of the noise under which a latent's class or sign is what is seen
+    link_variance: float = 0.0  # of the noise under which a latent's class or sign is what is seen
 
     @abstractmethod
     def sample(
