@@ -14,13 +14,8 @@ import pyro_favae
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DISTRIBUTION = {
-    "PIL": "pillow",
-    "arviz_stats": "arviz",  # 1.x comes in parts
-    "pyro": "pyro-ppl",
-    "sklearn": "scikit-learn",
-}
-OPTIONAL = {"mudata"}  # imported only by who hands one in
+DISTRIBUTION = {"PIL": "pillow", "pyro": "pyro-ppl", "sklearn": "scikit-learn"}
+OPTIONAL = {"arviz_stats", "mudata"}  # comes with ArviZ 1.x; imported only by who hands one in
 
 
 def pins() -> dict[str, str]:

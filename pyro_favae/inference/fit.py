@@ -71,7 +71,9 @@ class Run:
         self.sweeps = Sweeps(self.passes, self.updates, [name for name in creeping if name in scope.learnt])
         self.beginning = Beginning(self.passes, self.sweeps, settings, scope, self.generator)
         betas = {name: guide.declaration.views[name].beta for name in encoded}
-        self.history = History(self.posterior, betas, settings.callbacks, settings.progress, self.plan.passes)
+        progress = settings.progress and self.processes.rank == 0
+        self.history = History(self.posterior, betas, settings.callbacks, progress, self.plan.passes)
+        self.processes.own_draws()
 
     def _network_step(self) -> NetworkStep | None:
         if not self.trained:
@@ -177,7 +179,8 @@ class Run:
         follow the data, for good.
         """
         while self.done < self.plan.warm_up:
-            statistics = self._minibatch_pass(learn=False)
+            self._minibatch_pass(learn=False)
+            statistics = self.minibatches.total()
             self.minibatches.forget()
             if self._record(statistics, "warm-up"):
                 return self._end("callback")
@@ -199,8 +202,8 @@ class Run:
         self.passes.encode(self.trained)
         self._enter("settle")
 
-    def _minibatch_pass(self, learn: bool) -> Statistics:
-        return self.minibatches(self.generator, self.rest, len(self.history.records), learn)
+    def _minibatch_pass(self, learn: bool) -> None:
+        self.minibatches(self.generator, self.rest, len(self.history.records), learn)
 
     def _settle(self) -> None:
         while self.done < self.plan.settle:

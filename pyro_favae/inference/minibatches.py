@@ -42,7 +42,7 @@ class MinibatchPasses:
     def state_dict(self) -> dict:
         """What the next minibatch depends on besides the guide."""
         return {
-            "running": None if self.running is None else self.processes.total(self.running).state_dict(),
+            "running": None if self.running is None else self.total().state_dict(),
             "seen": self.seen,
             "seed": self.seed,
             "position": self.position,
@@ -59,7 +59,7 @@ class MinibatchPasses:
         if self.step is not None:
             self.step.load_state_dict(state["step"])
 
-    def __call__(self, generator: torch.Generator, rest: RestPoints, passes: int, learn: bool) -> Statistics:
+    def __call__(self, generator: torch.Generator, rest: RestPoints, passes: int, learn: bool) -> None:
         """Every row once, or what is left of a pass; with ``learn`` false the global posterior stays as it is.
 
         generator: draws the seed of the order. rest: called after each minibatch. passes: how many are done.
@@ -74,7 +74,6 @@ class MinibatchPasses:
                 snapshot = self.guide.snapshot()
             rest(passes)
         self.seed = None
-        return self.processes.total(self.running)
 
     def _take(self, batch: Batch, snapshot: Snapshot) -> None:
         """A step of the networks, and the minibatch's statistics added."""
@@ -96,13 +95,17 @@ class MinibatchPasses:
         if self.step is None and self.position % ROTATION_STEPS == 0:
             self.settle()
             return
-        total = self.processes.total(self.running)
+        total = self.total()
         self.updates.update(total, self._moment)
         self.running = self.processes.part_of(total)
 
+    def total(self) -> Statistics:
+        """What was seen so far, by all processes."""
+        return self.processes.total(self.running)
+
     def settle(self) -> Statistics:
         """Update and rotate by what was seen so far; returns it in what are now the factors' coordinates."""
-        total = self.updates.update_and_rotate(self.processes.total(self.running), self._moment)
+        total = self.updates.update_and_rotate(self.total(), self._moment)
         self.running = self.processes.part_of(total)
         return total
 

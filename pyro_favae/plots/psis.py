@@ -34,8 +34,15 @@ def psis(result: diagnostics.PSIS, ax: Axes | None = None) -> Axes:
     ax.axhline(result.threshold, color="black", linestyle="--", linewidth=1)
     ax.axhline(1, color="0.5", linestyle=":", linewidth=1)
     for worst in _named(np.where(good, -np.inf, k)):
-        name = readable(str(result.rows.index[worst]), 16)
-        ax.annotate(name, (worst, k[worst]), xytext=(4, 3), textcoords="offset points", fontsize="small")
+        name, left = readable(str(result.rows.index[worst]), 16), worst > len(k) / 2
+        ax.annotate(
+            name,
+            (worst, k[worst]),
+            xytext=(-4 if left else 4, 3),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            fontsize="small",
+        )
     ax.set_ylim(min(0, k.min()) - 0.05, max(1, k.max()) + 0.12)
     ax.set_xlabel("row")
     ax.set_ylabel("Pareto k̂")

@@ -37,7 +37,7 @@ def checks(material: Material) -> Section | None:
             note(
                 "These are the data given to this report. If the fit has learnt from them, the scores flatter it."
             ),
-            table(told.rename(columns=COLUMNS)),
+            table(told.round(3).rename(columns=COLUMNS)),
             *_calibrations(material),
             *_coverage(material),
         ),

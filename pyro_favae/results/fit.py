@@ -18,7 +18,7 @@ from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.models.declaration import require_count, require_flag, require_number
 from pyro_favae.models.favae import FAVAE, FAVAEModel
-from pyro_favae.results import density, files, latent_moves, predictive
+from pyro_favae.results import density, edits, files, latent_moves, predictive
 from pyro_favae.results.pretrained import Pretrained
 from pyro_favae.results.tables import Factors, Prediction
 
@@ -196,7 +196,7 @@ class Fit:
         one other view, or ``{"class": 1}`` of a categorical one. Raises :class:`DataError` for any others.
         """
         self._known(view)
-        return latent_moves.edit(self.guide, view, data, attributes, groups)
+        return edits.edit(self.guide, view, data, attributes, groups)
 
     def interpolate(
         self,

@@ -1,6 +1,8 @@
 import pyro.poutine as poutine
 import torch
 
+import pyro_favae as fv
+
 
 def test_what_a_fit_says_of_itself(digits):
     active = digits.fit.active
@@ -12,6 +14,14 @@ def test_what_a_fit_says_of_itself(digits):
     html = digits.fit._repr_html_()
     assert "digit" in html
     assert "Bernoulli" in html
+
+
+def test_names_are_text_in_a_notebook(rng):
+    name = "<script>alert()</script>"
+    data = {name: rng.normal(size=(20, 1)) + rng.normal(size=(20, 3))}
+    fit = fv.fit(fv.FAVAE({name: fv.views.Real(3)}, 1), data, epochs=2, seed=0, progress=False)
+    assert "<script>" not in fit._repr_html_()
+    assert "&lt;script&gt;" in fit._repr_html_()
 
 
 def test_factors_are_sorted_and_signed(linear):

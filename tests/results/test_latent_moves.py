@@ -44,6 +44,59 @@ def test_edits_of_a_real_view_keep_what_is_private(linear):
     np.testing.assert_allclose(same, rows[:1])
 
 
+def test_an_edited_row_says_what_is_wished(linear):
+    """Three attributes of two factors: the one that is changed comes before those that are kept."""
+    rows = linear.test["table"][:20]
+    before = linear.fit.predict("named", {"table": rows}).mean
+    after = linear.fit.predict("named", {"table": linear.fit.edit("table", rows, {"second": 0.7})}).mean
+    np.testing.assert_allclose(after[:, 1], 0.7, atol=1e-3)
+    drifted = np.abs(after - before)[:, [0, 2]].max(1)
+    assert (drifted <= 1.5 * np.abs(0.7 - before[:, 1])).all()
+
+
+def test_attributes_that_are_not_changed_stay():
+    """Two attributes of two factors that correlate: each moves without the other."""
+    rng = np.random.default_rng(0)
+    named = rng.normal(size=(400, 2)) @ np.array([[1.0, 0.8], [0.0, 0.6]])
+    table = named @ rng.normal(size=(2, 6)) + 0.3 * rng.normal(size=(400, 6))
+    model = fv.FAVAE({"table": fv.views.Real(6), "named": fv.views.Real(("a", "b"))}, 2)
+    fit = fv.fit(model, {"table": table, "named": named}, epochs=50, seed=0, progress=False, device="cpu")
+    before = fit.predict("named", {"table": table[:20]}).mean
+    after = fit.predict("named", {"table": fit.edit("table", table[:20], {"a": 1.0})}).mean
+    np.testing.assert_allclose(after[:, 0], 1.0, atol=1e-3)
+    np.testing.assert_allclose(after[:, 1], before[:, 1], atol=1e-3)
+
+
+def test_a_switched_label_is_seen_in_the_row(linear):
+    rows = linear.test["table"]
+    for label in ("0", "1"):
+        for value in (0, 1):
+            edited = linear.fit.edit("table", rows, {label: value})
+            seen = linear.fit.predict("labels", {"table": edited}).mean[:, int(label)]
+            assert (np.round(seen) == value).mean() > 0.95
+
+
+def test_edits_move_within_what_the_factors_explain(linear):
+    rows, weights = linear.test["table"][:5], linear.fit.weights("table")
+    move = linear.fit.edit("table", rows, {"first": 2.0}) - rows
+    factors = np.linalg.lstsq(weights, move.T, rcond=None)[0]
+    np.testing.assert_allclose(weights @ factors, move.T, atol=1e-6 * np.abs(move).max())
+
+
+def test_what_a_view_does_not_show_is_left_alone():
+    """Of two independent columns, the table shows the first alone."""
+    rng = np.random.default_rng(0)
+    shared, alone = rng.normal(size=(2, 300, 1))
+    table = shared @ np.ones((1, 4)) + 0.1 * rng.normal(size=(300, 4))
+    model = fv.FAVAE({"table": fv.views.Real(4), "named": fv.views.Real(("shown", "hidden"))}, 2)
+    data = {"table": table, "named": np.hstack([shared, alone])}
+    fit = fv.fit(model, data, epochs=50, seed=0, progress=False, device="cpu")
+    hidden = fit.edit("table", table[:5], {"hidden": 3.0}) - table[:5]
+    shown = fit.edit("table", table[:5], {"shown": 3.0}) - table[:5]
+    assert np.abs(hidden).max() < 0.05
+    np.testing.assert_allclose(table[:5] + shown, 3.0, atol=0.5)
+
+
 def test_unknown_attributes_are_named(digits):
     with pytest.raises(DataError, match="'wings'"):
         digits.fit.edit("digit", digits.images[:1], {"wings": 1})

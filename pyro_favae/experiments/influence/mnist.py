@@ -18,7 +18,8 @@ from pyro_favae.experiments.influence.images import (
 )
 from pyro_favae.experiments.influence.published import TABLE_2
 
-#: Table A.4. The paper prints neither β nor the decoder's scale; only β · scale² matters, chosen for its 24 nats.
+#: Table A.4. The paper prints neither β nor the decoder's scale; only β · scale² matters, here chosen
+#: for about the information and the number of factors that it reports.
 VIEW = fv.views.Image(
     (1, 28, 28),
     latent_dim=128,
