@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
-from pyro_favae.errors import DataError, LoadError, SpecError
+from pyro_favae.errors import DataError, LoadError, SpecError, shown
 from pyro_favae.inference.rest import State
 from pyro_favae.results import nested
 from pyro_favae.results.storage import read_tensors, write_tensors
@@ -52,10 +52,16 @@ class Checkpoint:
     ) -> "Checkpoint | None":
         """The checkpoint that the arguments of :func:`pyro_favae.fit` mean; None for none.
 
-        Raises :class:`LoadError` where ``resume`` names a file that is not there.
+        Raises :class:`LoadError` where ``resume`` names a file that is not there, :class:`SpecError` for what is no
+        path.
         """
+        for name, value, others in (("checkpoint", path, None), ("resume", resume, bool)):
+            if not isinstance(value, str | os.PathLike | others):
+                raise SpecError(
+                    f"{name} is {shown(value)}, expected a path or {'True or False' if others else None}"
+                )
         if not isinstance(resume, bool):
-            if not Path(resume).exists():
+            if not os.path.isfile(resume):
                 raise LoadError(f"no checkpoint {os.fspath(resume)!r} to resume from")
             if path is not None and Path(path) != Path(resume):
                 raise SpecError(

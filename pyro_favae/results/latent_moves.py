@@ -87,7 +87,7 @@ def traverse(
         factor = _in_range("factor", factor, weights.weights.shape[1])
         variance = torch.cat([rows.spread()[:, factor, factor] for rows in rows_given(guide, labels)])
         direction = variance.sqrt()[:, None] * weights.weights[:, factor]
-    shares = torch.linspace(-span, span, steps, dtype=origin.dtype, device=origin.device)
+    shares = torch.linspace(-float(span), float(span), steps, dtype=origin.dtype, device=origin.device)
     return np.stack([decode(guide, name, origin + share * direction) for share in shares])
 
 

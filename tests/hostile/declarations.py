@@ -23,6 +23,12 @@ GOOD: list[Declaration] = [
     fv.views.Sequence(3, 2, 1, hidden=2),
     fv.views.Image((1, 4, 4), 1, network="dense", likelihood=fv.likelihoods.Bernoulli()),
     fv.views.VAE((2, 2), 1, network="dense"),
+    *(
+        fv.objectives.Plain(),
+        fv.objectives.TotalCorrelation(),
+        fv.objectives.FactorVAE(),
+        fv.objectives.DIP(),
+    ),
     *(getattr(fv.priors, name)() for name in ("ARD", "FeatureARD", "Normal", "SpikeSlab", "Horseshoe")),
     *(fv.priors.Gamma(2.0, 1.0), fv.priors.FixedNoise(), fv.priors.StandardNormal(), fv.priors.Mixture()),
     *(fv.priors.Grouped(("a", "b")), fv.priors.Custom("StudentT", df=3.0, loc=0.0, scale=1.0)),

@@ -56,7 +56,14 @@ def pair(options: dict[str, Any]) -> None:
     fv.pyro_pair(**options)
 
 
-OF_FIT = GOOD | {"model": MODEL, "data": ROWS, "pretrained": None, "start": "pca"}
+OF_FIT = GOOD | {
+    "model": MODEL,
+    "data": ROWS,
+    "pretrained": None,
+    "start": "pca",
+    "every": 1,
+    "resume": False,
+}
 OF_PRETRAIN = {
     name: GOOD[name] for name in ("epochs", "batch_size", "learning_rate", "seed", "device", "callbacks")
 }

@@ -17,7 +17,7 @@ FAMILIES = [
     *questions.FAMILIES,
     *files.FAMILIES,
 ]
-EVERYDAY, ALL = 40, 900  # questions to a family with a share of one
+EVERYDAY, ALL = 40, 840  # questions to a family with a share of one
 REFUSED = 10_000
 SPARE_BYTES = 2**31
 

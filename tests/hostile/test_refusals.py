@@ -54,6 +54,12 @@ REFUSALS = {
         DataError,
         "6 rows to start from and 2 to end at",
     ),
+    "a checkpoint that is no path": (
+        lambda: fv.fit(MODEL, ROWS, checkpoint=7),
+        SpecError,
+        "checkpoint is 7, expected",
+    ),
+    "a run that is no path": (lambda: fv.fit(MODEL, ROWS, resume=[]), SpecError, "resume is .*True or False"),
     "no path": (lambda: fv.load(None), LoadError, "no file None"),
     "a tensor of no numbers": (
         lambda: fv.fit(MODEL, ROWS | {"table": torch.ones(6, 3, device="meta")}),
