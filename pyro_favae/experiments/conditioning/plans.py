@@ -38,7 +38,7 @@ class Plan:
 
 PLANS: Mapping[Size, Plan] = {
     "small": Plan(
-        fv.views.Image((3, 32, 32), 64, network="small-normalised", likelihood=fv.likelihoods.Gaussian(0.2)),
+        fv.views.Image((3, 32, 32), 64, network="small-normalised", likelihood=fv.likelihoods.Gaussian(0.1)),
         epochs=14,
         batch_size=64,
         learning_rate=3e-3,

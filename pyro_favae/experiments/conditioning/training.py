@@ -12,11 +12,7 @@ from pyro_favae.experiments.conditioning.plans import Plan, Split, with_mirror_i
 FACE, ATTRIBUTE = "face", "attributes"
 FEWEST = 0.01  # share of the rows that a combination must have to be conditioned on
 TOLERANCE = 1e-6  # of a bound that is mostly the pixels', which do not change
-
-
-STRENGTH = (
-    1.5  # of an edit, in distances of the mean of those that have the attribute from halfway to the others
-)
+STRENGTH = 1.2  # of an edit; 1 is what images with the attribute, or without it, show on average
 
 
 @dataclass(frozen=True, eq=False)
