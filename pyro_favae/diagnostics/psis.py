@@ -10,6 +10,7 @@ import torch
 from pyro import poutine
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from pyro_favae.data import Batch, prepare
 from pyro_favae.diagnostics.pareto import largest_shape, pareto_shape
@@ -52,7 +53,9 @@ class PSIS:
 
 
 @torch.no_grad()
-def psis(fit: Fit, data: Mapping[str, Any], draws: int = 1000, seed: int | None = None) -> PSIS:
+def psis(
+    fit: Fit, data: Mapping[str, Any], draws: int = 1000, seed: int | None = None, *, progress: bool = True
+) -> PSIS:
     """Compare the guide with the model's posterior on the data that it was learnt from.
 
     k̂ is the shape of a Pareto tail of the ratios p(x, θ) / q(θ) over draws of q. Where it is at most
@@ -66,8 +69,10 @@ def psis(fit: Fit, data: Mapping[str, Any], draws: int = 1000, seed: int | None 
     from q: whether what is said of that row is.
     Yao, Vehtari, Simpson and Gelman 2018, "Yes, but did it work?"; Vehtari et al. 2024.
 
-    Networks are points, and not judged. Raises :class:`DataError` unless the rows are as many as were learnt from,
-    :class:`SpecError` for fewer than 100 draws.
+    Networks are points, and not judged. A draw takes a pass over the rows: milliseconds for real views, a second for
+    some hundred rows of many classes or behind a decoder, where a few hundred draws must do.
+
+    Raises :class:`DataError` unless the rows are as many as were learnt from, and for fewer than 100 draws.
     """
     require_count("psis", draws=draws)
     if draws < FEWEST:
@@ -83,9 +88,10 @@ def psis(fit: Fit, data: Mapping[str, Any], draws: int = 1000, seed: int | None 
     with seeded(fit.guide, seed):
         generator = torch.Generator(device=fit.guide.device).manual_seed(int(torch.randint(2**31 - 1, ())))
         batches = list(inferred_batches(fit.guide, dataset))
-        parts = [_log_ratios(fit.guide, batches) for _ in range(draws)]
+        counted = tqdm(range(draws), disable=not progress, desc="PSIS", unit="draw")
+        parts = [_log_ratios(fit.guide, batches) for _ in counted]
         drawn = {name: torch.stack([part.sites[name] for part in parts]) for name in parts[0].sites}
-        whole, _ = row_log_likelihood(fit.guide, dataset, drawn, generator, by_view=False)
+        whole, _ = row_log_likelihood(fit.guide, dataset, drawn, generator, by_view=False, progress=progress)
     shared = np.array([part.shared for part in parts])
     rows, whole = np.stack([part.rows for part in parts], 1), whole.mT.cpu().numpy()  # (N, draws)
     return PSIS(

@@ -10,6 +10,7 @@ import torch
 from pyro import poutine
 from scipy.stats import chisquare
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from pyro_favae.errors import SpecError
 from pyro_favae.fitting import fit as fit_closed_form
@@ -82,6 +83,7 @@ def simulation_based_calibration(
     seed: int = 0,
     quantities: Mapping[str, Quantity] | None = None,
     fit: Callable[..., Fit] = fit_closed_form,
+    progress: bool = True,
     **settings: Any,
 ) -> SBC:
     """Draw globals and data of n rows from the prior, fit, and rank the true values among posterior draws.
@@ -108,7 +110,7 @@ def simulation_based_calibration(
     _require_closed_forms(declaration)
     quantities = _quantities(declaration) if quantities is None else quantities
     ranks = []
-    for i in range(n_simulations):
+    for i in tqdm(range(n_simulations), disable=not progress, desc="SBC", unit="simulation"):
         truth, data = _simulated(declaration, n_rows, seed + i)
         learnt = fit(declaration, data, **{"seed": seed + i, "progress": False} | settings)
         with seeded(learnt.guide, seed + i):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from pyro_favae.data import Dataset, prepare
+from pyro_favae.data import prepare
 from pyro_favae.errors import SpecError
 from pyro_favae.exports.dimensions import Dimensions
 from pyro_favae.exports.draws import Wanted, rows_drawn
@@ -39,6 +39,7 @@ def to_arviz(
     log_likelihood: bool = True,
     n_latents: int = LATENT_DRAWS,
     max_gigabytes: float = 4.0,
+    progress: bool = True,
 ) -> Any:
     """A fit, and what it says of data, as ArviZ's ``InferenceData`` (ArviZ 0.2x) or xarray's ``DataTree`` (1.x).
 
@@ -84,7 +85,10 @@ def to_arviz(
             groups["posterior"] |= rows
             groups["posterior_predictive"], groups["observed_data"] = predicted, observed
             if log_likelihood:
-                groups["log_likelihood"] = _log_likelihood(fit, dataset, drawn, n_latents, dimensions)
+                likelihoods = row_log_likelihood(
+                    fit.guide, dataset, drawn, _generator(fit), n_latents, progress=progress
+                )
+                groups["log_likelihood"] = _log_likelihood(*likelihoods, dimensions)
     made = {name: dimensions.dataset(name, values) for name, values in groups.items() if values}
     made["posterior"].attrs["sampling"] = SAMPLING
     if "log_likelihood" in made:
@@ -105,11 +109,14 @@ def _globals(fit: Fit, drawn: Mapping[str, torch.Tensor]) -> dict[str, np.ndarra
     return {name: value.cpu().numpy() for name, value in sites.items()}
 
 
+def _generator(fit: Fit) -> torch.Generator:
+    return torch.Generator(device=fit.guide.device).manual_seed(int(torch.randint(2**31 - 1, ())))
+
+
 def _log_likelihood(
-    fit: Fit, dataset: Dataset, drawn: Mapping[str, torch.Tensor], n_latents: int, dimensions: Dimensions
+    whole: torch.Tensor, by_view: Mapping[str, torch.Tensor], dimensions: Dimensions
 ) -> dict[str, np.ndarray]:
-    generator = torch.Generator(device=fit.guide.device).manual_seed(int(torch.randint(2**31 - 1, ())))
-    whole, by_view = row_log_likelihood(fit.guide, dataset, drawn, generator, n_latents)
+    """Of the rows that have data, by name."""
     values = {"data": whole} | {f"{name}.data": part for name, part in by_view.items()}
     return {name: part[:, dimensions.present(name)].cpu().numpy() for name, part in values.items()}
 

@@ -9,6 +9,7 @@ import torch
 from pyro import poutine
 from pyro.distributions import MultivariateNormal, Normal
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from pyro_favae.data import Batch, Dataset
 from pyro_favae.inference.guide import LEARNING_STEPS, FAVAEGuide
@@ -28,6 +29,7 @@ def row_log_likelihood(
     generator: torch.Generator,
     n_latents: int = LATENT_DRAWS,
     by_view: bool = True,
+    progress: bool = False,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """log p(x_n | θ) of whole rows, and by view log p(x_nm | the row's other views, θ), (draws, rows) each, in nats.
 
@@ -39,12 +41,17 @@ def row_log_likelihood(
     """
     n = len(next(iter(draws.values())))
     whole, views = [], {name: [] for name in guide.names if by_view}
+    bar = tqdm(total=n * -(-len(dataset) // CHUNK), disable=not progress, desc="likelihood", unit="draw")
     for batch in dataset.in_order(CHUNK, guide.device):
         rows = _RowBatch(guide, batch, n_latents, generator)
-        parts = [rows.given({name: values[i] for name, values in draws.items()}, views) for i in range(n)]
+        parts = []
+        for i in range(n):
+            parts.append(rows.given({name: values[i] for name, values in draws.items()}, views))
+            bar.update()
         whole.append(torch.stack([total for total, _ in parts]))
         for name, scores in views.items():
             scores.append(torch.stack([total - rest[name] for total, rest in parts]))
+    bar.close()
     return torch.cat(whole, 1), {name: torch.cat(scores, 1) for name, scores in views.items()}
 
 
