@@ -411,7 +411,7 @@ class SpikyRowPosterior(WeightPriorPosterior):
     def rotated_elbo(self, squares: Tensor, n_features: int) -> None:
         return None
 
-    def sample(self, view: str) -> None:
+    def sample(self, view: str, features: pyro.plate) -> None:
         return
 
 
