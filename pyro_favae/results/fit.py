@@ -265,7 +265,15 @@ class Fit:
 
     def __repr__(self) -> str:
         views = ", ".join(f"{name}: {active.sum()} factors" for name, active in self.active.iterrows())
-        return f"Fit({self._passes}; {views})"
+        return f"Fit({self._passes}; {views}{self._isolated})"
+
+    @property
+    def _isolated(self) -> str:
+        """In words, which views share no factor with another: what training alone would not show."""
+        active = self.active
+        shares = active.loc[:, active.sum() > 1].any(axis=1)
+        names = ", ".join(repr(name) for name in shares.index[~shares])
+        return f"; no factor links {names} to another view" if names and len(active) > 1 else ""
 
     @property
     def _passes(self) -> str:
@@ -281,6 +289,7 @@ class Fit:
         )
         return (
             f"<b>FA-VAE fit</b>: {self._passes}; {int(active.any().sum())} of {active.shape[1]} factors active"
+            f"{escape(self._isolated)}"
             "<table><tr><th>view</th><th>kind</th><th>latent dimensions</th><th>active factors</th></tr>"
             f"{rows}</table>"
         )

@@ -16,6 +16,15 @@ def test_what_a_fit_says_of_itself(digits):
     assert "Bernoulli" in html
 
 
+def test_it_says_which_views_share_nothing(rng, linear):
+    views = {name: fv.views.Real(3) for name in ("alone", "apart")}
+    data = {name: rng.normal(size=(200, 1)) + 0.1 * rng.normal(size=(200, 3)) for name in views}
+    fit = fv.fit(fv.FAVAE(views, 3), data, seed=0, progress=False)
+    assert "no factor links 'alone', 'apart' to another view" in repr(fit)
+    assert "to another view" in fit._repr_html_()
+    assert "no factor links" not in repr(linear.fit)
+
+
 def test_names_are_text_in_a_notebook(rng):
     name = "<script>alert()</script>"
     data = {name: rng.normal(size=(20, 1)) + rng.normal(size=(20, 3))}
