@@ -15,12 +15,13 @@ from pyro_favae.experiments.influence.images import (
     setting_of,
 )
 
-#: Table A.4: a mixture of two Gaussians. The paper prints neither β nor scales.
+#: Table A.4: a mixture of two Gaussians. The paper prints neither β nor scales. β · scale², the price of a nat in
+#: squared error, is here about a thousandth of an image's variance.
 VIEW = fv.views.Image(
     (3, 64, 64),
     latent_dim=128,
     network="influence-celeba",
-    likelihood=fv.likelihoods.GaussianMixture(0.15, learn=True),
+    likelihood=fv.likelihoods.GaussianMixture(0.1),
     beta=100.0,
 )
 
@@ -33,12 +34,12 @@ class Schedule:
     tested: int
     epochs: int
     learning_rate: float
-    batch_size: int = 64
+    batch_size: int
 
 
 SCHEDULES = {
-    "small": Schedule(images=8_000, tested=1_000, epochs=12, learning_rate=1e-3),
-    "paper": Schedule(images=None, tested=10_000, epochs=20, learning_rate=5e-4),
+    "small": Schedule(images=8_000, tested=500, epochs=10, learning_rate=3e-3, batch_size=16),
+    "paper": Schedule(images=None, tested=10_000, epochs=20, learning_rate=5e-4, batch_size=64),
 }
 
 
@@ -65,5 +66,6 @@ def influence_celeba(root: Path, out: Path, *, size: str, seed: int, progress: b
         setting_of(vae, len(learn), len(test), seed),
         discovery_section(study.discovery),
         generation_section(study.generation, published=False),
+        f"All factors together reconstruct {study.explained:.1%} of the variance of pixels.",
     ]
     return tables.write(out, sections, study.figures({}), numbers_of(study))

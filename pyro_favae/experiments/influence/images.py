@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import pyro_favae as fv
 from pyro_favae.experiments.influence.discovery import INFLUENTIAL, USED, Discovery, discover
-from pyro_favae.experiments.influence.generation import generation_by_share
+from pyro_favae.experiments.influence.generation import generation_by_share, squared_error
 from pyro_favae.experiments.influence.published import TABLE_2
 from pyro_favae.experiments.influence.shares import keep
 from pyro_favae.experiments.influence.tables import markdown
@@ -32,6 +32,11 @@ class ImageStudy:
         """Experiments 1 and 2."""
         discovery = discover(vae, images)
         return cls(vae, images, discovery, generation_by_share(vae, images, discovery))
+
+    @property
+    def explained(self) -> float:
+        """Share of the images' variance about their mean that all factors reconstruct, R²."""
+        return float(1 - self.generation["mse"].loc[100] / squared_error(self.images.mean(0), self.images))
 
     def figures(self, curves: dict[str, Sequence[float]]) -> dict[str, Figure]:
         """Indicator, traversal, reconstructions and error by share; curves: to draw beside the error."""
@@ -114,4 +119,5 @@ def numbers_of(study: ImageStudy) -> dict:
             "change": discovery.change.tolist(),
         },
         "generation": study.generation.reset_index().to_dict("list"),
+        "explained": study.explained,
     }

@@ -44,9 +44,11 @@ def test_celeba(tmp_path, monkeypatch, capsys, rng):
     lines = ["48", "Smiling Male", *(f"{name} 1 -1" for name in names)]
     (tmp_path / "celeba" / "list_attr_celeba.txt").write_text("\n".join(lines))
     hasten(celeba, monkeypatch)
-    table, _, figures = reproduce("influence-celeba", tmp_path, tmp_path / "out", capsys)
+    table, numbers, figures = reproduce("influence-celeba", tmp_path, tmp_path / "out", capsys)
     assert figures == {"indicator", "traversal", "generation", "reconstructions"}
     assert "42 images" in table
+    assert "of the variance of pixels" in table
+    assert numbers["explained"] < 0.1  # nothing of unseen noise can be
     assert "paper" not in table  # of CelebA it prints no table
 
 
