@@ -1,6 +1,6 @@
 """What every way of fitting shares: a declaration, aligned data and a scope go in, a fit comes out."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -118,7 +118,7 @@ def trained_views(model: FAVAE, train: Collection[str] | None, default: Collecti
     if train is None:
         return frozenset(default)
     known = encoder_views(model)
-    is_list = isinstance(train, Collection) and not isinstance(train, str)
+    is_list = isinstance(train, Sequence | Set) and not isinstance(train, str)
     if not is_list or not all(isinstance(name, str) and name in known for name in train):
         raise SpecError(
             f"train is {shown(train)}, expected a list of names among the views with networks, {known}"
