@@ -44,7 +44,11 @@ REFUSALS = {
     ),
     "no callbacks": (lambda: fv.fit(MODEL, ROWS, callbacks=print), SpecError, "callbacks is <built-in"),
     "networks without names": (lambda: fv.fit(MODEL, ROWS, pretrained=1), SpecError, "pretrained is 1"),
-    "a tensor for names of views": (lambda: fv.fit(MODEL, ROWS, train=torch.tensor(1)), SpecError, "train is tensor"),
+    "a tensor for names of views": (
+        lambda: fv.fit(MODEL, ROWS, train=torch.tensor(1)),
+        SpecError,
+        "train is tensor",
+    ),
     "no fit": (lambda: fv.refine(MODEL, ROWS), SpecError, "fitted is a FAVAE, expected the fv.Fit"),
     "a view without a name": (lambda: LEARNT.weights(["table"]), DataError, r"unknown view \['table'\]"),
     "half a draw": (lambda: LEARNT.predict("table", ROWS, n_draws=0.5), SpecError, "n_draws is 0.5"),
