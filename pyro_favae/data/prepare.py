@@ -35,7 +35,7 @@ def prepare(model: FAVAE, data: Mapping[str, Any]) -> Dataset:
     """
     data, labels = split_labels(model, data)
     data, index = modalities(data, model.views)
-    known_views(model, data)
+    _known_views(model, data)
     absent = [name for name in model.views if data.get(name) is None]
     if absent:
         raise DataError(f"no data for view {absent[0]!r}; given: {list(data)}, declared: {list(model.views)}")
@@ -46,7 +46,7 @@ def given_views(model: FAVAE, given: Mapping[str, Any]) -> Dataset:
     """The same for any non-empty subset of the views, to predict from; labels of groups may be missing."""
     given, labels = split_labels(model, given)
     given, index = modalities(given, model.views)
-    known_views(model, given)
+    _known_views(model, given)
     given = {name: values for name, values in given.items() if values is not None}
     if not given and labels is None:
         raise DataError("nothing given to predict from: pass data of at least one view")
@@ -54,7 +54,7 @@ def given_views(model: FAVAE, given: Mapping[str, Any]) -> Dataset:
     return _aligned(model, given, index, labels, learn=False)
 
 
-def known_views(model: FAVAE, data: Mapping[str, Any]) -> None:
+def _known_views(model: FAVAE, data: Mapping[str, Any]) -> None:
     """Raise :class:`DataError` unless data is a mapping whose keys are views of the model."""
     if not isinstance(data, Mapping):
         raise DataError(f"data is a {type(data).__name__}, expected a mapping of view names to arrays")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyro_favae.data import Dataset, given_views, known_views, prepare
+from pyro_favae.data import Dataset, given_views, prepare, require_view
 from pyro_favae.diagnostics.gaussian_sums import GaussianSums
 from pyro_favae.diagnostics.information import Marginal, MutualInformation, information_of
 from pyro_favae.errors import SpecError
@@ -36,7 +36,7 @@ def influence(fitted: Any, *arguments: Any, **options: Any) -> MutualInformation
 @influence.register
 @torch.no_grad()
 def _(fitted: Fit, view: str, data: Any, marginal: Marginal = "matched") -> MutualInformation:
-    known_views(fitted.declaration, {view: None})
+    require_view(fitted.declaration, view)
     if not fitted.guide.inference(view).trained_by_gradient:
         kind = type(fitted.declaration.views[view]).__name__
         raise SpecError(

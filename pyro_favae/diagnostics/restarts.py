@@ -9,6 +9,7 @@ import pandas as pd
 from pyro_favae.diagnostics.matching import match_factors
 from pyro_favae.errors import SpecError
 from pyro_favae.fitting import fit
+from pyro_favae.models.declaration import require_count
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.results import Fit
 
@@ -54,8 +55,7 @@ def restarts(
     differ say that the data do not tell these solutions apart. seed: of the first run; the others count up from it.
     settings: those of :func:`pyro_favae.fit`. Raises :class:`SpecError` for fewer than two starts.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 2:
-        raise SpecError(f"restarts: n is {n!r}, expected a whole number of at least 2")
+    require_count("restarts", least=2, n=n)
     if "start" in settings:
         raise SpecError(
             "restarts: start is chosen for each run, 'pca' for the first and 'random' for the others"

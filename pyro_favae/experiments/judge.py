@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pyro_favae.errors import DataError
+from pyro_favae.experiments.supervised import train_network
 
-_BATCH = 128
 _PEAK_LEARNING_RATE = 1e-2
 
 
@@ -55,20 +55,16 @@ def train_judge(
     targets = targets.float() if multilabel else targets.long()
     n_outputs = targets.shape[1] if multilabel else int(targets.max()) + 1
     loss = functional.binary_cross_entropy_with_logits if multilabel else functional.cross_entropy
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = _network(pixels.shape[1], n_outputs)
-        optimiser = torch.optim.AdamW(network.parameters())
-        steps = epochs * -(-len(pixels) // _BATCH)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _PEAK_LEARNING_RATE, total_steps=steps)
-        for _ in range(epochs):
-            for rows in torch.randperm(len(pixels)).split(_BATCH):
-                optimiser.zero_grad()
-                loss(network(pixels[rows]), targets[rows]).backward()
-                optimiser.step()
-                schedule.step()
-    return Judge(network=network.eval().requires_grad_(False), multilabel=multilabel)
+    network = train_network(
+        lambda: _network(pixels.shape[1], n_outputs),
+        pixels,
+        targets,
+        loss,
+        epochs=epochs,
+        peak_learning_rate=_PEAK_LEARNING_RATE,
+        seed=seed,
+    )
+    return Judge(network=network, multilabel=multilabel)
 
 
 def _network(channels: int, n_outputs: int) -> nn.Sequential:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pyro_favae.data import Dataset, given_views, known_views
+from pyro_favae.data import Dataset, given_views, require_view
 from pyro_favae.errors import DataError, SpecError
 from pyro_favae.models.declaration import to_json
 from pyro_favae.results import Factors, Fit
@@ -28,7 +28,7 @@ def to_anndata(fit: Fit, view: str, data: Mapping[str, Any]) -> Any:
     the package.
     """
     anndata = _package("anndata")
-    known_views(fit.declaration, {view: None})
+    require_view(fit.declaration, view)
     if not _is_table(fit, view):
         kind = type(fit.declaration.views[view]).__name__
         raise SpecError(

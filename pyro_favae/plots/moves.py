@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
-from pyro_favae.data import given_views, known_views
+from pyro_favae.data import given_views, require_view
 from pyro_favae.errors import SpecError
 from pyro_favae.plots.canvas import readable
 from pyro_favae.plots.mosaic import images as draw_images
@@ -33,7 +33,7 @@ def traversal(
     Starts from the first row of ``data``, or from the centre of the prior. The factors that the view uses when
     neither is named.
     """
-    known_views(fit.declaration, {view: None})
+    require_view(fit.declaration, view)
     if factors is not None and dimensions is not None:
         raise SpecError("traversal: give factors= or dimensions=, not both")
     if dimensions is None:
@@ -85,7 +85,7 @@ def edits(
 
 def _pixels(fit: Fit, view: str, images: Any) -> np.ndarray:
     """Images as the model sees them, (n, C, H, W) in [0, 1]; grey where a row lacks the view."""
-    known_views(fit.declaration, {view: None})
+    require_view(fit.declaration, view)
     values, observed = given_views(fit.declaration, {view: images}).views[view].batch(slice(None), CPU)
     known = observed.reshape(*observed.shape, *[1] * (values.dim() - observed.dim()))
     return values.where(known, np.nan).numpy()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import pyro_favae as fv
+from pyro_favae.experiments.experiment import Size
 from pyro_favae.experiments.influence import tables
 from pyro_favae.experiments.influence.images import (
     ImageStudy,
@@ -43,7 +44,7 @@ SCHEDULES = {
 }
 
 
-def influence_celeba(root: Path, out: Path, *, size: str, seed: int, progress: bool) -> str:
+def influence_celeba(root: Path, out: Path, *, size: Size, seed: int, progress: bool) -> str:
     """Learn from CelebA's faces below ``root``, measure on others, chosen by ``seed``. Figures show faces."""
     schedule = SCHEDULES[size]
     cache = out / "faces.npy" if schedule.images is None else None

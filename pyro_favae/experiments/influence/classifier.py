@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-BATCH = 128
+from pyro_favae.experiments.supervised import train_network
+
 PEAK_LEARNING_RATE = 3e-3
 
 
@@ -50,16 +51,13 @@ def train_classifier(
 ) -> LatentClassifier:
     """Train on latents (rows, D) or (rows, frames, D); the global random state is left as it was."""
     inputs, targets = torch.as_tensor(latents, dtype=torch.float32), torch.as_tensor(labels).long()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = network_for(latents, classes)
-        optimiser = torch.optim.AdamW(network.parameters())
-        steps = epochs * -(-len(inputs) // BATCH)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_LEARNING_RATE, total_steps=steps)
-        for _ in range(epochs):
-            for rows in torch.randperm(len(inputs)).split(BATCH):
-                optimiser.zero_grad()
-                functional.cross_entropy(network(inputs[rows]), targets[rows]).backward()
-                optimiser.step()
-                schedule.step()
-    return LatentClassifier(network.eval().requires_grad_(False))
+    network = train_network(
+        lambda: network_for(latents, classes),
+        inputs,
+        targets,
+        functional.cross_entropy,
+        epochs=epochs,
+        peak_learning_rate=PEAK_LEARNING_RATE,
+        seed=seed,
+    )
+    return LatentClassifier(network)

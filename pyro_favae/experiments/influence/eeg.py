@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 import pyro_favae as fv
 from pyro_favae.datasets import eeg
 from pyro_favae.errors import DataError
+from pyro_favae.experiments.experiment import Size
 from pyro_favae.experiments.influence import tables
 from pyro_favae.experiments.influence.classification import LabelledLatents, classification_by_share
 from pyro_favae.experiments.influence.discovery import Discovery, discover
@@ -53,7 +54,7 @@ SCHEDULES = {
 }
 
 
-def influence_eeg(root: Path, out: Path, *, size: str, seed: int, progress: bool) -> str:
+def influence_eeg(root: Path, out: Path, *, size: Size, seed: int, progress: bool) -> str:
     """Learn from DEAP's preprocessed files in ``root/deap``, or else from the recordings in ``root/eeg``."""
     sections, figures, numbers = ["# Influential factors of electroencephalograms"], {}, {}
     for name, frames in _sources(root, seed):

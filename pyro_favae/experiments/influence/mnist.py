@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 import pyro_favae as fv
+from pyro_favae.experiments.experiment import Size
 from pyro_favae.experiments.influence import tables
 from pyro_favae.experiments.influence.classification import LabelledLatents, classification_by_share
 from pyro_favae.experiments.influence.images import (
@@ -46,7 +47,7 @@ SCHEDULES = {
 }
 
 
-def influence_mnist(root: Path, out: Path, *, size: str, seed: int, progress: bool) -> str:
+def influence_mnist(root: Path, out: Path, *, size: Size, seed: int, progress: bool) -> str:
     """Learn from MNIST's 60,000 training images below ``root``, measure on its 10,000 others."""
     schedule = SCHEDULES[size]
     learn, test = (fv.datasets.load_mnist(root, train=train) for train in (True, False))
