@@ -15,6 +15,7 @@ from pyro_favae.experiments.influence.images import (
     numbers_of,
     setting_of,
 )
+from pyro_favae.experiments.influence.schedule import Schedule
 
 #: Table A.4: a mixture of two Gaussians. The paper prints neither β nor scales. β · scale², the price of a nat in
 #: squared error, is here about a thousandth of an image's variance.
@@ -27,20 +28,17 @@ VIEW = fv.views.Image(
 )
 
 
-@dataclass(frozen=True)
-class Schedule:
+@dataclass(frozen=True, kw_only=True)
+class FaceSchedule(Schedule):
     """How long to learn, and from what."""
 
     images: int | None  # of the set, all when None
     tested: int
-    epochs: int
-    learning_rate: float
-    batch_size: int
 
 
 SCHEDULES = {
-    "small": Schedule(images=8_000, tested=500, epochs=10, learning_rate=3e-3, batch_size=16),
-    "paper": Schedule(images=None, tested=10_000, epochs=20, learning_rate=5e-4, batch_size=64),
+    "small": FaceSchedule(images=8_000, tested=500, epochs=10, learning_rate=3e-3, batch_size=16),
+    "paper": FaceSchedule(images=None, tested=10_000, epochs=20, learning_rate=5e-4, batch_size=64),
 }
 
 
@@ -51,16 +49,7 @@ def influence_celeba(root: Path, out: Path, *, size: Size, seed: int, progress: 
     faces = fv.datasets.load_celeba(root, cache=cache, progress=progress).images[: schedule.images]
     order = np.random.default_rng(seed).permutation(len(faces))
     test, learn = np.split(order, [min(schedule.tested, len(order) // 8)])
-    vae = fv.pretrain(
-        VIEW,
-        faces[np.sort(learn)],
-        epochs=schedule.epochs,
-        batch_size=schedule.batch_size,
-        learning_rate=schedule.learning_rate,
-        seed=seed,
-        progress=progress,
-    )
-    vae.save(out / "vae.favae")
+    vae = schedule.learn(VIEW, faces[np.sort(learn)], out / "vae.favae", seed=seed, progress=progress)
     study = ImageStudy.of(vae, faces[np.sort(test)].astype(np.float32) / 255)
     sections = [
         "# Influential factors of CelebA",

@@ -20,6 +20,7 @@ from pyro_favae.experiments.influence.eeg_frames import SIZE, EegFrames, frames_
 from pyro_favae.experiments.influence.generation import generation_by_share
 from pyro_favae.experiments.influence.images import FACTORS, discovery_section, generation_section, setting_of
 from pyro_favae.experiments.influence.published import TABLE_3
+from pyro_favae.experiments.influence.schedule import Schedule
 
 #: Table A.4, with β = 6 of Appendix A.3 and a scale in standard deviations of a band's log power.
 VIEW = fv.views.VAE(
@@ -38,19 +39,16 @@ CAVEAT = (
 )
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long to learn."""
+@dataclass(frozen=True, kw_only=True)
+class FrameSchedule(Schedule):
+    """How long to learn, classifiers too."""
 
-    epochs: int
-    learning_rate: float
-    batch_size: int
     classifier_epochs: int
 
 
 SCHEDULES = {
-    "small": Schedule(epochs=100, learning_rate=1e-3, batch_size=32, classifier_epochs=30),
-    "paper": Schedule(epochs=300, learning_rate=1e-3, batch_size=256, classifier_epochs=60),
+    "small": FrameSchedule(epochs=100, learning_rate=1e-3, batch_size=32, classifier_epochs=30),
+    "paper": FrameSchedule(epochs=300, learning_rate=1e-3, batch_size=256, classifier_epochs=60),
 }
 
 
@@ -59,8 +57,8 @@ def influence_eeg(root: Path, out: Path, *, size: Size, seed: int, progress: boo
     sections, figures, numbers = ["# Influential factors of electroencephalograms"], {}, {}
     for name, frames in _sources(root, seed):
         pictures = frames.pictures()
-        vae = _learn(pictures[frames.learn], SCHEDULES[size], seed, progress)
-        vae.save(out / f"{name}.favae")
+        path = out / f"{name}.favae"
+        vae = SCHEDULES[size].learn(VIEW, pictures[frames.learn], path, seed=seed, progress=progress)
         found = _examine(name, frames, pictures, vae, SCHEDULES[size], seed)
         sections += [f"# {name}", *found.sections]
         figures |= {f"{name}-{what}": figure for what, figure in found.figures.items()}
@@ -92,20 +90,8 @@ class Found:
     numbers: dict
 
 
-def _learn(pictures: np.ndarray, schedule: Schedule, seed: int, progress: bool) -> fv.Pretrained:
-    return fv.pretrain(
-        VIEW,
-        pictures,
-        epochs=schedule.epochs,
-        batch_size=schedule.batch_size,
-        learning_rate=schedule.learning_rate,
-        seed=seed,
-        progress=progress,
-    )
-
-
 def _examine(
-    name: str, frames: EegFrames, pictures: np.ndarray, vae: fv.Pretrained, schedule: Schedule, seed: int
+    name: str, frames: EegFrames, pictures: np.ndarray, vae: fv.Pretrained, schedule: FrameSchedule, seed: int
 ) -> Found:
     test = pictures[frames.test]
     discovery = discover(vae, test)
@@ -131,7 +117,7 @@ def _examine(
 
 
 def _classify(
-    means: np.ndarray, frames: EegFrames, discovery: Discovery, schedule: Schedule, seed: int
+    means: np.ndarray, frames: EegFrames, discovery: Discovery, schedule: FrameSchedule, seed: int
 ) -> pd.DataFrame:
     """Table 3: an LSTM over the frames of a sequence."""
     learn, test = (

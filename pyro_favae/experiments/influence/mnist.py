@@ -18,6 +18,7 @@ from pyro_favae.experiments.influence.images import (
     setting_of,
 )
 from pyro_favae.experiments.influence.published import TABLE_2
+from pyro_favae.experiments.influence.schedule import Schedule
 
 #: Table A.4. The paper prints neither β nor the decoder's scale; only β · scale² matters, here chosen
 #: for about the information and the number of factors that it reports.
@@ -30,20 +31,18 @@ VIEW = fv.views.Image(
 )
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long to learn."""
+@dataclass(frozen=True, kw_only=True)
+class DigitSchedule(Schedule):
+    """How long to learn, classifiers too."""
 
-    epochs: int
-    learning_rate: float
     batch_size: int = 128
     labelled: int = 20_000  # images that classifiers learn from
     classifier_epochs: int = 10
 
 
 SCHEDULES = {
-    "small": Schedule(epochs=14, learning_rate=2e-3),
-    "paper": Schedule(epochs=200, learning_rate=1e-3, labelled=60_000, classifier_epochs=20),
+    "small": DigitSchedule(epochs=14, learning_rate=2e-3),
+    "paper": DigitSchedule(epochs=200, learning_rate=1e-3, labelled=60_000, classifier_epochs=20),
 }
 
 
@@ -52,16 +51,7 @@ def influence_mnist(root: Path, out: Path, *, size: Size, seed: int, progress: b
     schedule = SCHEDULES[size]
     learn, test = (fv.datasets.load_mnist(root, train=train) for train in (True, False))
     images, others = (part.images.astype(np.float32) / 255 for part in (learn, test))
-    vae = fv.pretrain(
-        VIEW,
-        images,
-        epochs=schedule.epochs,
-        batch_size=schedule.batch_size,
-        learning_rate=schedule.learning_rate,
-        seed=seed,
-        progress=progress,
-    )
-    vae.save(out / "vae.favae")
+    vae = schedule.learn(VIEW, images, out / "vae.favae", seed=seed, progress=progress)
     study = ImageStudy.of(vae, others)
     labelled = slice(schedule.labelled)
     classification = classification_by_share(
