@@ -130,7 +130,8 @@ def _as_wished(view: View, seen: np.ndarray, attributes: Mapping[str, float]) ->
         raise DataError(
             f"edit: {dict(attributes)} for a view of classes, expected the one class that is wished: {{class: 1}}"
         )
-    wished[:] = names.index(*attributes)
+    (label,) = attributes
+    wished[:] = names.index(label)
     return wished
 
 
