@@ -45,6 +45,8 @@ def checks(material: Material) -> Section | None:
 
 
 def _calibrations(material: Material) -> Iterator[str]:
+    if material.dataset is None:
+        return
     dataset = material.dataset
     for name, view in material.views.items():
         if not view.binary:
@@ -54,9 +56,9 @@ def _calibrations(material: Material) -> Iterator[str]:
             material.fit.guide, name, inferred(material.fit.guide, others), dataset.index
         )
         truth, seen = dataset.views[name].batch(slice(None), torch.device("cpu"))
-        seen = seen.expand(truth.shape).numpy()
+        told = seen.expand(truth.shape).numpy()
         yield picture(
-            plots.calibration(predicted.mean[seen], truth.numpy()[seen]),
+            plots.calibration(predicted.mean[told], truth.numpy()[told]),
             f"{name} predicted from the other views: of all predictions of 80 %, say, four in five should come true. "
             "Points on the dashed line do.",
         )
@@ -64,7 +66,8 @@ def _calibrations(material: Material) -> Iterator[str]:
 
 def _coverage(material: Material) -> Iterator[str]:
     """Of tables of numbers; pixels would take hundreds of passes through a decoder."""
-    if not any(isinstance(view, Real) for view in material.views.values()) or material.images:
+    tables = any(isinstance(view, Real) for view in material.views.values()) and not material.images
+    if material.data is None or not tables:
         return
     found = diagnostics.coverage(material.fit, material.data, draws=DRAWS, seed=0)
     yield picture(
