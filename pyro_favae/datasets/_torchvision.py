@@ -26,11 +26,11 @@ def skip_missing_operators() -> Iterator[None]:
                 raise
             return None
 
-    torch.library.Library.impl = impl
+    torch.library.Library.impl = impl  # type: ignore[method-assign]  # inside the block
     try:
         yield
     finally:
-        torch.library.Library.impl = original
+        torch.library.Library.impl = original  # type: ignore[method-assign]  # as it was
 
 
 def import_torchvision() -> ModuleType:

@@ -135,8 +135,10 @@ def _ranks(
             row = start + torch.nonzero(mask)[:, 0]
             parts[name].append(((below[name][mask] / (draws + 1)).cpu().numpy(), row.cpu().numpy()))
         start += batch.n
-    joined = {name: tuple(map(np.concatenate, zip(*pairs, strict=True))) for name, pairs in parts.items()}
-    return {name: pair for name, pair in joined.items() if len(pair[0])}
+    joined = {
+        name: [np.concatenate(both) for both in zip(*pairs, strict=True)] for name, pairs in parts.items()
+    }
+    return {name: (places, rows) for name, (places, rows) in joined.items() if len(places)}
 
 
 def _entries(observed: Tensor, values: Tensor) -> Tensor:

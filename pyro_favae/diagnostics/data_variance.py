@@ -22,7 +22,7 @@ def data_shares(fit: Fit, dataset: Dataset) -> tuple[Tensor, Tensor]:
     """
     names = fit.posterior.names
     factors, data = _centres(fit, dataset)
-    sums = [0.0 for _ in names]
+    sums = [torch.zeros(()) for _ in names]
     for batch, rows in inferred_batches(fit.guide, dataset):
         for i, name in enumerate(names):
             seen = batch.data[name], batch.observed[name]
@@ -37,7 +37,7 @@ def data_shares(fit: Fit, dataset: Dataset) -> tuple[Tensor, Tensor]:
 def _centres(fit: Fit, dataset: Dataset) -> tuple[list[Tensor], list[Tensor]]:
     """By view, over what is observed of it: means of the factors, (K,), and of the data, (*event)."""
     names = fit.posterior.names
-    number, factors, count, data = ([0.0 for _ in names] for _ in range(4))
+    number, factors, count, data = ([torch.zeros(()) for _ in names] for _ in range(4))
     for batch, rows in inferred_batches(fit.guide, dataset):
         for i, name in enumerate(names):
             expected = _expected(fit, name, rows, rows.factors)

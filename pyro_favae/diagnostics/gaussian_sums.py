@@ -112,7 +112,8 @@ class GaussianSums:
 
     def sample(self) -> tuple[Tensor, Tensor]:
         """Means and spreads of the rows kept for standard errors."""
-        return tuple(part.to(torch.float64) for part in self._sample.rows())
+        means, spreads = self._sample.rows()
+        return means.to(torch.float64), spreads.to(torch.float64)
 
     @property
     def mean(self) -> Tensor:

@@ -79,7 +79,7 @@ def view_influence(
 ) -> dict[str, MutualInformation]:
     """Which factors carry information about each view: :func:`factor_influence` of each given view alone, by name."""
     column = fit.declaration.factors.column
-    groups = {column: data[column]} if column in data else {}
+    groups = {column: data[column]} if column is not None and column in data else {}
     names = [name for name in data if name not in groups]
     return {name: factor_influence(fit, {name: data[name], **groups}, marginal) for name in names}
 
@@ -87,7 +87,7 @@ def view_influence(
 def _encoded_sums(guide: FAVAEGuide, name: str, dataset: Dataset) -> GaussianSums:
     """Sums over the encodings of the rows that have a view."""
     sums = GaussianSums(f"view {name!r}, its encoder's moments")
-    inference, emission = guide.inference(name), guide.model.emission(name)
+    inference, emission = guide.encoder(name), guide.decoder(name)
     for batch in dataset.in_order(CHUNK, guide.device, [name]):
         sums.add(*inference.encode_present(batch.data[name], batch.observed[name], emission))
     return sums

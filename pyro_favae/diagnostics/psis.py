@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
 from pyro import poutine
+from pyro.poutine.runtime import Message
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -93,11 +94,11 @@ def psis(
         drawn = {name: torch.stack([part.sites[name] for part in parts]) for name in parts[0].sites}
         whole, _ = row_log_likelihood(fit.guide, dataset, drawn, generator, by_view=False, progress=progress)
     shared = np.array([part.shared for part in parts])
-    rows, whole = np.stack([part.rows for part in parts], 1), whole.mT.cpu().numpy()  # (N, draws)
+    rows, likelihood = np.stack([part.rows for part in parts], 1), whole.mT.cpu().numpy()  # (N, draws)
     return PSIS(
         everything=float(pareto_shape(shared + rows.sum(0))),
-        shared=float(pareto_shape(shared + whole.sum(0))),
-        rows=pd.Series(pareto_shape(rows - whole), dataset.index, name="k"),
+        shared=float(pareto_shape(shared + likelihood.sum(0))),
+        rows=pd.Series(pareto_shape(rows - likelihood), dataset.index, name="k"),
         threshold=largest_shape(draws),
         draws=draws,
     )
@@ -114,7 +115,7 @@ class _Ratios:
 
 def _log_ratios(guide: FAVAEGuide, batches: list[tuple[Batch, Rows]]) -> _Ratios:
     globals_ = poutine.trace(guide.posterior.sample).get_trace()
-    sites = {name: site["value"] for name, site in _sampled(globals_)}
+    sites = _values(globals_)
     shared, rows = -_density(globals_, local=False), []
     for i, (batch, local) in enumerate(batches):
         own, model = _row_traces(guide, batch, local, globals_)
@@ -129,16 +130,20 @@ def _row_traces(
 ) -> tuple[poutine.Trace, poutine.Trace]:
     """Traces of the guide's sites of some rows, and of the model at these and at the globals."""
     views = dict(zip(batch.data, rows.views, strict=True))
-    sites = {name: site["value"] for name, site in _sampled(globals_)}
+    sites = _values(globals_)
     drawn = {name: (sites[f"{name}.weights"], sites[f"{name}.bias"]) for name in guide.names}
     own = poutine.trace(guide.sample_rows).get_trace(views, rows, drawn)
-    values = sites | {name: site["value"] for name, site in _sampled(own)}
+    values = sites | _values(own)
     groups = {} if batch.groups is None else {guide.declaration.factors.column: batch.groups}
     model = poutine.trace(poutine.condition(guide.model, data=values))
     return own, model.get_trace(batch.data | groups, batch.observed)
 
 
-def _sampled(trace: poutine.Trace) -> list[tuple[str, dict]]:
+def _values(trace: poutine.Trace) -> dict[str, Tensor]:
+    return {name: cast(Tensor, site["value"]) for name, site in _sampled(trace)}
+
+
+def _sampled(trace: poutine.Trace) -> list[tuple[str, Message]]:
     nodes = trace.nodes.items()
     return [(name, site) for name, site in nodes if site["type"] == "sample" and not site_is_subsample(site)]
 

@@ -1,8 +1,8 @@
 """Whether the result depends on where learning started."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -60,7 +60,9 @@ def restarts(
         raise SpecError(
             "restarts: start is chosen for each run, 'pca' for the first and 'random' for the others"
         )
-    starts = [("pca" if i == 0 else "random", seed + i) for i in range(n)]
+    starts: list[tuple[Literal["pca", "random"], int]] = [
+        ("pca" if i == 0 else "random", seed + i) for i in range(n)
+    ]
     fits = tuple(
         fit(model, data, seed=own, start=start, progress=progress, **settings) for start, own in starts
     )
@@ -71,7 +73,7 @@ def restarts(
 
 
 def _runs(
-    starts: list[tuple[str, int]], fits: tuple[Fit, ...], best: int, matched: Mapping[int, pd.DataFrame]
+    starts: Sequence[tuple[str, int]], fits: tuple[Fit, ...], best: int, matched: Mapping[int, pd.DataFrame]
 ) -> pd.DataFrame:
     runs = pd.DataFrame(starts, columns=["start", "seed"]).rename_axis("run")
     runs["bound"] = [one.elbo for one in fits]

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -126,26 +127,37 @@ def _require_closed_forms(declaration: FAVAE) -> None:
                 f"simulation_based_calibration: view {name!r} is a {type(view).__name__}, expected views whose data "
                 "the model draws without networks, such as Real, Bernoulli and Categorical"
             )
-        if getattr(view, "standardise", "none") != "none":
+        standardise = getattr(view, "standardise", "none")
+        if standardise != "none":
             raise SpecError(
-                f"simulation_based_calibration: view {name!r} has standardise={view.standardise!r}, which makes "
+                f"simulation_based_calibration: view {name!r} has standardise={standardise!r}, which makes "
                 "units of the data and so another prior of every data set; expected standardise='none'"
             )
 
 
 def _quantities(declaration: FAVAE) -> dict[str, Quantity]:
-    names, found = list(declaration.views), {}
+    names: list[str] = list(declaration.views)
+    found: dict[str, Quantity] = {}
     learnt = sampled(pyro_pair(declaration)[1].posterior.sample)  # not what is known
     for name, view in declaration.views.items():
         if f"{name}.noise_precision" in learnt:
-            found[f"{name}.noise_precision"] = lambda s, v=name: s[f"{v}.noise_precision"].reshape(-1)[0]
-        found[f"{name}.bias"] = lambda s, v=name: s[f"{v}.bias"][0]
-        found[f"{name}.variance"] = lambda s, v=name: s[f"{v}.weights"][0] @ s[f"{v}.weights"][0]
+            found[f"{name}.noise_precision"] = partial(_first, f"{name}.noise_precision")
+        found[f"{name}.bias"] = partial(_first, f"{name}.bias")
+        found[f"{name}.variance"] = partial(_product, (name, 0), (name, 0))
         if view.latent_dim > 1:
-            found[f"{name}.covariance"] = lambda s, v=name: s[f"{v}.weights"][0] @ s[f"{v}.weights"][1]
+            found[f"{name}.covariance"] = partial(_product, (name, 0), (name, 1))
     for a, b in zip(names, names[1:], strict=False):
-        found[f"cross {a} {b}"] = lambda s, a=a, b=b: s[f"{a}.weights"][0] @ s[f"{b}.weights"][0]
+        found[f"cross {a} {b}"] = partial(_product, (a, 0), (b, 0))
     return found
+
+
+def _first(site: str, sites: Sites) -> Tensor:
+    return sites[site].reshape(-1)[0]
+
+
+def _product(one: tuple[str, int], other: tuple[str, int], sites: Sites) -> Tensor:
+    """Inner product of the weights of two features, each named by its view and its position there."""
+    return sites[f"{one[0]}.weights"][one[1]] @ sites[f"{other[0]}.weights"][other[1]]
 
 
 @torch.no_grad()
@@ -159,12 +171,13 @@ def _simulated(declaration: FAVAE, n_rows: int, seed: int) -> tuple[Sites, dict[
             positions = torch.randint(len(prior.groups), (n_rows,))
             known, labels = {prior.column: positions}, {prior.column: [prior.groups[i] for i in positions]}
         trace = poutine.trace(model).get_trace(known, rows=n_rows)
-    for name, site in trace.nodes.items():
-        if site["type"] == "sample" and _is_precision(site):
-            _require_sensible(name, site["value"])
-    sites = {name: site["value"] for name, site in trace.nodes.items() if site["type"] == "sample"}
-    data = {name: trace.nodes["_RETURN"]["value"][name].numpy() for name in declaration.views}
-    return sites, data | labels
+    drawn = {name: site for name, site in trace.nodes.items() if site["type"] == "sample"}
+    sites = {name: cast(Tensor, site["value"]) for name, site in drawn.items()}
+    for name, site in drawn.items():
+        if _is_precision(site):
+            _require_sensible(name, sites[name])
+    views = cast(dict[str, Tensor], trace.nodes["_RETURN"]["value"])
+    return sites, {name: views[name].numpy() for name in declaration.views} | labels
 
 
 def _is_precision(site: Mapping[str, Any]) -> bool:

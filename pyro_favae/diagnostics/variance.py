@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Literal, get_args
 
 import pandas as pd
@@ -60,15 +61,13 @@ def _shares(fit: Fit, data: Mapping[str, Any], scale: Scale) -> tuple[Tensor, Te
     dataset = prepare(fit.declaration, data)
     if scale == "data":
         return data_shares(fit, dataset)
-    sums = None
-    for rows in inferred(fit.guide, dataset):
-        part = [_Moments.of(view, rows) for view in rows.views]
-        sums = part if sums is None else [a + b for a, b in zip(sums, part, strict=True)]
-    shares = []
+    parts = ([_Moments.of(view, rows) for view in rows.views] for rows in inferred(fit.guide, dataset))
+    sums = reduce(lambda total, part: [a + b for a, b in zip(total, part, strict=True)], parts)
+    views = []
     for name, view in zip(fit.posterior.names, sums, strict=True):
         weights = fit.posterior.view(name).weights.weights
-        shares.append(view.by_factor(weights, fit.model.emission(name).link_variance))
-    shares = torch.stack(shares)
+        views.append(view.by_factor(weights, fit.model.emission(name).link_variance))
+    shares = torch.stack(views)
     return shares, shares.sum(1)
 
 

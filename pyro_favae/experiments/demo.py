@@ -11,6 +11,7 @@ import pyro_favae as fv
 from pyro_favae.errors import DataError
 from pyro_favae.experiments.digits import DigitQuality, digit_quality
 from pyro_favae.experiments.judge import train_judge
+from pyro_favae.plots.canvas import figure_of
 
 HELD_OUT, MISSING = 0.2, 0.15  # shares of the rows
 STRONGEST = 6  # factors to traverse
@@ -178,6 +179,6 @@ def _draw(fit: fv.Fit, split: Split, codes: pd.DataFrame, out: Path) -> None:
         "calibration": lambda: fv.plots.calibration(predicted, outcomes),
     }
     for name, draw in pictures.items():
-        figure = draw().figure
+        figure = figure_of(draw())
         figure.savefig(out / f"{name}.png", dpi=120)
         plt.close(figure)

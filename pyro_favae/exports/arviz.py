@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import xarray as xr
 
 from pyro_favae.data import prepare
 from pyro_favae.errors import SpecError
@@ -16,6 +15,9 @@ from pyro_favae.models.declaration import require_count, require_positive
 from pyro_favae.results import Fit
 from pyro_favae.results.draws import global_draws, seeded
 from pyro_favae.results.likelihood import LATENT_DRAWS, row_log_likelihood
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 SAMPLING = (
     "independent draws from a variational posterior, as one chain: R-hat and effective sample sizes say nothing "
@@ -121,22 +123,25 @@ def _log_likelihood(
     return {name: part[:, dimensions.present(name)].cpu().numpy() for name, part in values.items()}
 
 
-def _history(fit: Fit) -> xr.Dataset:
+def _history(fit: Fit) -> "xr.Dataset":
+    import xarray as xr  # here, because it takes a second
+
     numbers = fit.history.select_dtypes("number")
-    coords = {"pass": np.arange(len(numbers))}
+    coords = {"pass": ("pass", np.arange(len(numbers)))}
     if "stage" in fit.history:
         coords["stage"] = ("pass", fit.history["stage"].to_numpy(dtype=str))
     values = {name: ("pass", numbers[name].to_numpy()) for name in numbers}
     return xr.Dataset(values, coords, {"ended_by": fit.ended_by, "unit": "nats"})
 
 
-def _container(groups: Mapping[str, xr.Dataset]) -> Any:
+def _container(groups: "Mapping[str, xr.Dataset]") -> Any:
     """The groups as the ArviZ that is installed holds them."""
     import arviz  # here, because it takes a second and announces its next major version
+    import xarray as xr
 
     about = {"inference_library": "pyro_favae", "inference_library_version": version("pyro-favae")}
     for group in groups.values():
         group.attrs |= about
     if int(version("arviz").split(".")[0]) >= 1:
         return xr.DataTree.from_dict(dict(groups))
-    return arviz.InferenceData(**groups)
+    return arviz.InferenceData(**groups)  # type: ignore[arg-type]  # no group is named as an option of its is

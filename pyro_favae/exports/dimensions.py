@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from pyro_favae.data import Dataset
 from pyro_favae.exports.draws import COMPONENT
 from pyro_favae.models.views import View
 from pyro_favae.results import Fit
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 SAMPLED = ("posterior", "posterior_predictive", "log_likelihood")  # groups whose variables are drawn
 
@@ -27,15 +30,15 @@ class Dimensions:
             "factors": ["row", "factor"],
             COMPONENT: ["row"],
         }
-        self.coords = {
+        self.coords: dict[str, np.ndarray] = {
             "factor": np.arange(model.n_factors),
             "component": np.arange(model.factors.n_components),
         }
         if model.factors.column is not None:
-            self.coords["group"] = list(model.factors.groups)
+            self.coords["group"] = np.asarray(model.factors.groups)
         self.views = model.views
         for name, view in model.views.items():
-            self.coords[f"{name}.feature"] = list(view.feature_names)
+            self.coords[f"{name}.feature"] = np.asarray(view.feature_names)
             self._name_data(name, view)
         if dataset is not None:
             self.rows = {"data": np.logical_or.reduce([v.present.numpy() for v in dataset.views.values()])}
@@ -46,8 +49,10 @@ class Dimensions:
         """Which rows have what a variable of the log likelihood is of, (N,) booleans."""
         return self.rows[variable]
 
-    def dataset(self, group: str, values: Mapping[str, np.ndarray]) -> xr.Dataset:
+    def dataset(self, group: str, values: Mapping[str, np.ndarray]) -> "xr.Dataset":
         """A group's variables with their dimensions; those of drawn ones begin with chain and draw."""
+        import xarray as xr  # here, because it takes a second
+
         sample = ["chain", "draw"] if group in SAMPLED else []
         arrays, used = {}, set(sample)
         for name, value in values.items():
@@ -57,10 +62,10 @@ class Dimensions:
             used |= set(dims)
         coords = {name: values for name, values in self._coords(group).items() if name in used}
         if sample:
-            coords |= {"chain": [0], "draw": np.arange(next(iter(arrays.values()))[1].shape[1])}
+            coords |= {"chain": np.array([0]), "draw": np.arange(next(iter(arrays.values()))[1].shape[1])}
         return xr.Dataset(arrays, coords)
 
-    def _coords(self, group: str) -> dict[str, object]:
+    def _coords(self, group: str) -> dict[str, np.ndarray]:
         if group != "log_likelihood":
             return self.coords
         rows = {_row_dimension(name): self.coords["row"][mask] for name, mask in self.rows.items()}
@@ -83,7 +88,7 @@ class Dimensions:
         dims, shape = [f"{name}.axis_{i}" for i in range(len(view.event_shape))], view.event_shape
         if shape == (len(view.column_names),):
             dims = [f"{name}.feature" if view.column_names == view.feature_names else f"{name}.column"]
-            self.coords[dims[0]] = list(view.column_names)
+            self.coords[dims[0]] = np.asarray(view.column_names)
         self.names[f"{name}.data"] = ["row", *dims]
 
 

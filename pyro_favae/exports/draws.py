@@ -75,9 +75,8 @@ def rows_drawn(
                 data.append(_predicted(fit, batch, data_draw(guide, batch, given | own)))
         observed = {name: _masked(batch, name, batch.data[name]) for name in _drawn_views(fit)}
         parts.append((_stacked(sites), _stacked(data), _named(observed)))
-    return tuple(
-        _joined(group, axis) for group, axis in zip(zip(*parts, strict=True), (1, 1, 0), strict=True)
-    )
+    all_sites, all_data, all_observed = zip(*parts, strict=True)
+    return _joined(all_sites, 1), _joined(all_data, 1), _joined(all_observed, 0)
 
 
 def _in_units(fit: Fit, sites: Mapping[str, Tensor]) -> dict[str, Tensor]:

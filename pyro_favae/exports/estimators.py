@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from pyro_favae.fitting import fit
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.priors import ARD, Gamma, WeightPrior
 from pyro_favae.models.views import Categorical, Real, View
+from pyro_favae.models.views.real import RealEmission
 from pyro_favae.results import Prediction
 
 TABLE: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
@@ -73,15 +74,22 @@ class _FactorEstimator(TransformerMixin, BaseEstimator):
             for name, columns in self.columns_.items()
         }
         data = self._given(X)
-        if target is not None:
+        if target is not None and y is not None:
             views[TARGET], data[TARGET] = target, y
         check_scalar(self.n_factors, "n_factors", Integral, min_val=1)
         size = sum(view.latent_dim for view in views.values())
         self.n_factors_ = max(1, min(int(self.n_factors), size, len(X) - 1))
         model = FAVAE(views, self.n_factors_, weights=self.weights or ARD())
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        options = {"epochs": self.epochs, "tolerance": self.tolerance, "device": self.device}
-        self.fit_ = fit(model, data, seed=int(seed), progress=False, **options)
+        self.fit_ = fit(
+            model,
+            data,
+            seed=int(seed),
+            epochs=self.epochs,
+            tolerance=self.tolerance,
+            device=self.device,
+            progress=False,
+        )
 
     def _columns(self) -> dict[str, np.ndarray]:
         """Positions of each view's columns."""
@@ -146,7 +154,10 @@ class FactorAnalysis(_FactorEstimator):
         k, d = self.n_factors_, X.shape[1]
         self.components_, self.mean_, self.noise_variance_ = np.empty((k, d)), np.empty(d), np.empty(d)
         for name, columns in self.columns_.items():
-            view, emission = self.fit_.posterior.view(name), self.fit_.model.emission(name)
+            view, emission = (
+                self.fit_.posterior.view(name),
+                cast(RealEmission, self.fit_.model.emission(name)),
+            )
             self.components_[:, columns] = self.fit_.weights(name).T
             self.mean_[columns] = emission.decode(view.weights.bias).cpu().numpy()
             self.noise_variance_[columns] = (view.noise.mean_inverse * emission.unit.square()).cpu().numpy()

@@ -123,7 +123,8 @@ class Checkpoint:
         return time.monotonic() - self._kept_at >= self.seconds
 
     def _known(self, key: str) -> Any:
-        return json.loads(self._stored[0][key])
+        header, _ = self._stored or ({}, {})
+        return json.loads(header[key])
 
     def _require_header(self) -> None:
         try:

@@ -133,8 +133,8 @@ def refine(
         copy_views(fitted.guide, guide, everything)
 
     keep = Checkpoint.asked_for(checkpoint, every, resume)
-    settings = Settings(seed=seed_of(seed, keep), **settings)
-    return learn(model, prepare(model, data), settings, scope, device, known, "refine", keep)
+    chosen = Settings(seed=seed_of(seed, keep), **settings)
+    return learn(model, prepare(model, data), chosen, scope, device, known, "refine", keep)
 
 
 def _require_pretrained(model: FAVAE, pretrained: Mapping[str, Any]) -> None:

@@ -74,8 +74,8 @@ def add_view(
             pretrained.plug_into(guide, name)
 
     keep = Checkpoint.asked_for(checkpoint, every, resume)
-    settings = Settings(seed=seed_of(seed, keep), **settings)
-    return learn(model, prepare(model, data), settings, scope, device, known, "add_view", keep)
+    chosen = Settings(seed=seed_of(seed, keep), **settings)
+    return learn(model, prepare(model, data), chosen, scope, device, known, "add_view", keep)
 
 
 def remove_view(fitted: Fit, name: str) -> Fit:

@@ -2,6 +2,7 @@
 
 import time
 from functools import reduce
+from typing import cast
 
 import pandas as pd
 import pyro.distributions as dist
@@ -135,8 +136,8 @@ class PlainTraining:
     def _take(self, batch: Batch, snapshot: Snapshot) -> None:
         self.position += 1
         views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
-        rows = views[self.name]
-        self.step(batch.data, views, standard_normal)
+        rows = cast(EncodedRows, views[self.name])
+        self.step(batch.data, {self.name: rows}, standard_normal)
         if rows.mask.any():
             self.likelihood += float(rows.log_likelihood)
             self.divergence += float(divergence_from_standard_normal(*rows.encoded).detach())
@@ -149,13 +150,14 @@ class PlainTraining:
     def keep_scale(self) -> None:
         """Pin the latents to the scale that the encoder, trained elsewhere, gives them now."""
         self.guide.eval()
-        snapshot, parts, within = self.guide.snapshot(), [], 0.0
+        snapshot, parts, variances = self.guide.snapshot(), [], []
         for batch in self.dataset.in_order(self.settings.batch_size, self.guide.device):
-            rows = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)[self.name]
+            views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
+            rows = cast(EncodedRows, views[self.name])
             parts.append(moments_of(rows.mean, rows.mask > 0))
-            within = within + rows.latent_variance.sum(0)
-        total = reduce(merged, parts)
-        self.guide.inference(self.name).standardise.keep(total.mean, total.variance + within / total.count)
+            variances.append(rows.latent_variance.sum(0))
+        total, within = reduce(merged, parts), reduce(torch.add, variances)
+        self.guide.encoder(self.name).standardise.keep(total.mean, total.variance + within / total.count)
 
 
 def standard_normal(rows: EncodedRows) -> dist.TorchDistribution:

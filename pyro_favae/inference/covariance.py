@@ -30,7 +30,7 @@ class RowCovariance(NamedTuple):
 
     matrices: Tensor
     pattern_log_determinants: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides a tuple's own
 
     def times(self, vectors: Tensor) -> Tensor:
         """Cov_n @ v_n for vectors (rows, C, K)."""
@@ -60,8 +60,8 @@ class RowCovariance(NamedTuple):
 class RowGroups(NamedTuple):
     """Which of G groups of the factors' prior each row is of; the last is that of rows whose group is not known."""
 
-    index: Tensor  # (rows,)
-    count: int  # G
+    index: Tensor  # type: ignore[assignment]  # (rows,); hides a tuple's own
+    count: int  # type: ignore[assignment]  # G; hides a tuple's own
 
     @property
     def members(self) -> Tensor:
@@ -70,11 +70,14 @@ class RowGroups(NamedTuple):
 
 
 class Patterns(NamedTuple):
-    """What the covariance of a row's factors depends on: rows of one pattern miss the same, and are of one group."""
+    """What the covariance of a row's factors depends on: rows of one pattern miss the same, and are of one group.
+
+    index: which pattern each row is of, (rows,).
+    """
 
     masks: Tensor  # (P, width) of 0 and 1
     groups: Tensor  # (P,)
-    index: Tensor  # (rows,) which pattern each row is of
+    index: Tensor  # type: ignore[assignment]  # hides a tuple's own
 
     @classmethod
     def of(cls, masks: Tensor, index: Tensor, groups: RowGroups) -> "Patterns":

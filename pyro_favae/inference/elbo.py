@@ -1,6 +1,7 @@
 """The evidence lower bound, every constant kept, as named terms."""
 
 import torch
+from torch import Tensor
 
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.inference.statistics import Statistics
@@ -15,7 +16,7 @@ def elbo_terms(posterior: Posterior, statistics: Statistics) -> dict[str, float]
     ``weights`` and ``noise`` (minus a divergence). For all: ``factors``, and ``components`` of a mixture or
     ``groups`` of rows.
     """
-    terms = {}
+    terms: dict[str, Tensor] = {}
     for view, sums in zip(posterior.views, statistics.views, strict=True):
         terms |= view.elbo(sums)
     terms |= posterior.factors.elbo(statistics.factors)

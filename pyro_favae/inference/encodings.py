@@ -22,7 +22,7 @@ class Encodings:
     ) -> None:
         """Run the encoder and the decoder over a data set, ``chunk`` rows at a time."""
         self.random_state = random_state(guide.device)
-        inference, emission = guide.inference(name).eval(), guide.model.emission(name).eval()
+        inference, emission = guide.encoder(name).eval(), guide.decoder(name).eval()
         parts = []
         for batch in dataset.in_order(chunk, guide.device, [name]):
             data = batch.data[name]

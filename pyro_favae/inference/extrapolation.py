@@ -49,12 +49,11 @@ class NoiseExtrapolation:
     def load_state_dict(self, state: dict) -> None:
         """Go on from a state."""
         self._sweeps = [
-            tuple(
-                [log.to(view.noise.mean) for view, log in zip(self.views, logs, strict=True)]
-                for logs in sweep
-            )
-            for sweep in state["sweeps"]
+            (self._on_device(before), self._on_device(after)) for before, after in state["sweeps"]
         ]
+
+    def _on_device(self, logs: Sequence[Tensor]) -> list[Tensor]:
+        return [log.to(view.noise.mean) for view, log in zip(self.views, logs, strict=True)]
 
     def _log_precisions(self) -> list[Tensor]:
         return [view.noise.mean.log() for view in self.views]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import torch
@@ -70,7 +71,7 @@ class Run:
         self.minibatches = MinibatchPasses(self.passes, self.plan, self._network_step(), self.updates)
         self.sweeps = Sweeps(self.passes, self.updates, [name for name in creeping if name in scope.learnt])
         self.beginning = Beginning(self.passes, self.sweeps, settings, scope, self.generator)
-        betas = {name: guide.declaration.views[name].beta for name in encoded}
+        betas = {name: guide.decoder_view(name).beta for name in encoded}
         progress = settings.progress and self.processes.rank == 0
         self.history = History(self.posterior, betas, settings.callbacks, progress, self.plan.passes)
         self.processes.own_draws()
@@ -218,7 +219,7 @@ class Run:
         ended_by = "epochs"
         while self.done < self.plan.sweep and ended_by == "epochs":
             bound = self.history.records[-1]["elbo"] if self.history.records else None
-            statistics = self._undisturbed(lambda bound=bound: self.sweeps.extrapolated(bound))
+            statistics = self._undisturbed(partial(self.sweeps.extrapolated, bound))
             ended_by = self._judged(statistics, "sweep", 1)
         self._end(ended_by)
 

@@ -1,6 +1,7 @@
 """The Pyro guide: closed-form posteriors in buffers, encoders for the latents."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.inference.rows import Rows, ViewRows, infer_rows
 from pyro_favae.inference.snapshot import Snapshot
-from pyro_favae.inference.views import view_inference
+from pyro_favae.inference.views import ViewInference, view_inference
+from pyro_favae.inference.views.vae import EncoderInference
 from pyro_favae.models.favae import FAVAEModel, entry_mask
+from pyro_favae.models.views.decoder import DecoderEmission, DecoderView
 
 #: local steps of a binary view: in a minibatch, and in an exact sweep or where the result is read off
 LEARNING_STEPS, READING_STEPS = 3, 100
@@ -26,11 +29,14 @@ class FAVAEGuide(nn.Module):
     the encoders alone.
     """
 
+    inferences: Sequence[ViewInference]  # a module list
+
     def __init__(self, model: FAVAEModel) -> None:
         super().__init__()
         self.declaration = model.declaration
         self.posterior = Posterior(model.declaration)
-        self.inferences = nn.ModuleList(view_inference(view) for view in model.declaration.views.values())
+        inferences = nn.ModuleList(view_inference(view) for view in model.declaration.views.values())
+        self.inferences = cast(Sequence[ViewInference], inferences)
         self._model = (model,)  # in a tuple: the decoders are the model's, not this module's
 
     @property
@@ -53,9 +59,21 @@ class FAVAEGuide(nn.Module):
         self.model.train(mode)
         return super().train(mode)
 
-    def inference(self, name: str) -> nn.Module:
+    def inference(self, name: str) -> ViewInference:
         """The inference half of one view."""
         return self.inferences[self.names.index(name)]
+
+    def encoder(self, name: str) -> EncoderInference:
+        """That of a view whose networks are trained by gradient."""
+        return cast(EncoderInference, self.inference(name))
+
+    def decoder(self, name: str) -> DecoderEmission:
+        """The generative half of such a view."""
+        return cast(DecoderEmission, self.model.emission(name))
+
+    def decoder_view(self, name: str) -> DecoderView:
+        """The declaration of such a view."""
+        return cast(DecoderView, self.declaration.views[name])
 
     def snapshot(self) -> Snapshot:
         """What rows need of the posterior as it is now; take one for a pass, it does not follow updates."""
@@ -118,7 +136,8 @@ class FAVAEGuide(nn.Module):
         column, snapshot = self.declaration.factors.column, self.snapshot()
         given = {name: values for name, values in data.items() if name != column}
         views = self.view_rows(given, observed, snapshot=snapshot)
-        local = self.infer(views, n, snapshot=snapshot, groups=data.get(column))
+        groups = None if column is None else data.get(column)
+        local = self.infer(views, n, snapshot=snapshot, groups=groups)
         self.sample_rows(views, local, self.posterior.sample())
 
     def sample_rows(

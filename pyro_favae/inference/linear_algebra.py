@@ -53,4 +53,5 @@ def inner_product_weights(size: int, like: Tensor) -> Tensor:
 
 
 def _triangle(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    return torch.tril_indices(size, size, device=device).unbind()
+    rows, columns = torch.tril_indices(size, size, device=device)
+    return rows, columns

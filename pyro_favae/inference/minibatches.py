@@ -1,6 +1,7 @@
 """Learning from minibatches: networks and closed forms together, or closed forms alone."""
 
 from functools import partial
+from typing import cast
 
 import torch
 
@@ -13,6 +14,7 @@ from pyro_favae.inference.rest import RestPoints
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.statistics import Statistics
 from pyro_favae.inference.step import NetworkStep, prior_from_other_views
+from pyro_favae.inference.views.vae import EncodedRows
 
 STOCHASTIC_FORGETTING = 0.7  # the t-th minibatch weighs t^-0.7, and at least its share of the rows
 ROTATION_STEPS = 10  # minibatches between rotations where no network is trained
@@ -82,7 +84,8 @@ class MinibatchPasses:
             views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS, groups=batch.groups
         )
         if self.step is not None:
-            self.step(batch.data, views, partial(prior_from_other_views, snapshot, rows))
+            encoded = {name: cast(EncodedRows, views[name]) for name in self.step.elbos}
+            self.step(batch.data, encoded, partial(prior_from_other_views, snapshot, rows))
         total, n = len(self.passes.everything), self.passes.batch_rows(self.position)
         self.position += 1
         self.seen += 1
@@ -101,7 +104,7 @@ class MinibatchPasses:
 
     def total(self) -> Statistics:
         """What was seen so far, by all processes."""
-        return self.processes.total(self.running)
+        return self.processes.total(cast(Statistics, self.running))
 
     def settle(self) -> Statistics:
         """Update and rotate by what was seen so far; returns it in what are now the factors' coordinates."""

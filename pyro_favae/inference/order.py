@@ -1,5 +1,7 @@
 """A stable order and sign of the factors, which the model itself leaves open."""
 
+from functools import reduce
+
 import torch
 
 from pyro_favae.inference.posterior import Posterior
@@ -13,9 +15,10 @@ def sort_factors(posterior: Posterior) -> None:
     a prior of weights does not treat both signs alike, every factor keeps the sign it has.
     A change of coordinates only: the bound and all predictions stay as they are.
     """
-    strength = sum(
+    strengths = (
         (view.noise.mean[:, None] * view.weights.weights.square()).sum(0) for view in posterior.views
     )
+    strength = reduce(torch.add, strengths)
     order = strength.argsort(descending=True)
     scaled = [view.noise.mean.sqrt()[:, None] * view.weights.weights for view in posterior.views]
     weights = torch.cat(scaled)[:, order]

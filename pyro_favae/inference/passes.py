@@ -1,6 +1,9 @@
 """Passes over every row: what the views say under the present posterior, and the sums of it."""
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import add
+from typing import cast
 
 import torch
 
@@ -58,12 +61,10 @@ class Passes:
 
     def statistics(self, start: bool = False) -> Statistics:
         """Sums over every row; with ``start``, of stand-ins where a view's inference is slow."""
-        total, snapshot = None, self.guide.eval().snapshot()
+        snapshot = self.guide.eval().snapshot()
         with torch.no_grad():
-            for batch in self._in_order():
-                part = self._batch_statistics(batch, snapshot, start)
-                total = part if total is None else total + part
-        return self.processes.total(total)
+            parts = (self._batch_statistics(batch, snapshot, start) for batch in self._in_order())
+            return self.processes.total(reduce(add, parts))
 
     def batch_rows(self, position: int) -> int:
         """Rows of a pass's minibatch, in all processes together."""
@@ -83,7 +84,8 @@ class Passes:
         """The views' rows as Gaussians, a batch at a time."""
         snapshot = self.guide.snapshot()
         for batch in self._in_order():
-            yield list(self.view_rows(batch, snapshot, start=True).values())
+            views = self.view_rows(batch, snapshot, start=True)
+            yield [cast(GaussianRows, rows) for rows in views.values()]
 
     def shuffled(self, seed: int, start: int = 0) -> Iterator[Batch]:
         """Minibatches in the random order that a seed gives, every row once, from the ``start``-th on."""

@@ -1,7 +1,8 @@
 """q of everything that the rows share, held in buffers."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
@@ -32,6 +33,9 @@ INNER_UPDATES = 3  # rounds of weights, relevance and noise on one set of statis
 
 class ViewPosterior(nn.Module):
     """q(W, b), q(α) and q(τ) of one view."""
+
+    weights_mean: Tensor
+    weights_covariance: Tensor
 
     def __init__(self, model: FAVAE, name: str) -> None:
         super().__init__()
@@ -142,10 +146,13 @@ class ViewPosterior(nn.Module):
 class Posterior(nn.Module):
     """q of all global quantities: a :class:`ViewPosterior` for each view, and what the factors share."""
 
+    views: Sequence[ViewPosterior]  # a module list
+
     def __init__(self, model: FAVAE) -> None:
         super().__init__()
         self.names = tuple(model.views)
-        self.views = nn.ModuleList(ViewPosterior(model, name) for name in self.names)
+        views = nn.ModuleList(ViewPosterior(model, name) for name in self.names)
+        self.views = cast(Sequence[ViewPosterior], views)
         self.factors = factor_posterior(model.factors, model.n_factors)
 
     def view(self, name: str) -> ViewPosterior:

@@ -4,7 +4,7 @@ What they tell one another are sums: of gradients, and of statistics, whose size
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pyro_favae.data.moments import merged
 from pyro_favae.errors import ProcessError
-from pyro_favae.inference.statistics import Statistics
+from pyro_favae.inference.statistics import FactorStatistics, Statistics, ViewStatistics
 from pyro_favae.models.views.base import Moments
 
 
@@ -59,19 +59,14 @@ class Processes:
         if self.count == 1:
             return statistics
         # where a batch misses nothing, one gg stands for all features: all processes must send the same
-        views = (replace(view, gg=view.gg.expand(len(view.n), -1, -1)) for view in statistics.views)
-        parts = [*views, statistics.factors]
-        names = [
-            [field.name for field in fields(part) if getattr(part, field.name) is not None] for part in parts
-        ]
-        sums = iter(
-            self.summed([getattr(part, name) for part, own in zip(parts, names, strict=True) for name in own])
+        views = [replace(view, gg=view.gg.expand(len(view.n), -1, -1)) for view in statistics.views]
+        parts = [_sums(view) for view in views] + [_sums(statistics.factors)]
+        totals = iter(self.summed([value for part in parts for value in part.values()]))
+        *of_views, of_factors = ({name: next(totals) for name in part} for part in parts)
+        return Statistics(
+            tuple(replace(view, **own) for view, own in zip(views, of_views, strict=True)),
+            replace(statistics.factors, **of_factors),
         )
-        *views, factors = (
-            replace(part, **{name: next(sums) for name in own})
-            for part, own in zip(parts, names, strict=True)
-        )
-        return Statistics(tuple(views), factors)
 
     def part_of(self, statistics: Statistics) -> Statistics:
         """What this process holds of a total: all of it in the first, nothing in the others."""
@@ -133,6 +128,11 @@ class Processes:
 
 def _number(weight: float, like: Sequence[Tensor]) -> Tensor:
     return like[0].new_full((1,), weight)
+
+
+def _sums(part: ViewStatistics | FactorStatistics) -> dict[str, Tensor]:
+    """The sums that a part has, by name."""
+    return {name: value for name, value in vars(part).items() if value is not None}
 
 
 ALONE = Processes()

@@ -12,7 +12,8 @@ groups with scales of their own, the factors of group c are not in S but in S_c,
 h_c(x) = −a_c Σ_k log(b + ½ x_k) is the same of the scales, Gamma with shape a_c and rate b + ½ x_k.
 """
 
-from typing import NamedTuple
+from functools import reduce
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -119,7 +120,8 @@ class Objective:
         squares = torch.tensor(_diagonals(seconds), device=self.device, requires_grad=True)
         with torch.enable_grad():
             pairs = zip(self.views, squares, strict=True)
-            total = sum(view.relevance.rotated_elbo(row, view.n_features) for view, row in pairs)
+            terms = [view.relevance.rotated_elbo(row, view.n_features) for view, row in pairs]
+            total = reduce(torch.add, cast(list[Tensor], terms))  # None has sparse rotations
         (slopes,) = torch.autograd.grad(total, squares)
         value = self.surplus * np.linalg.slogdet(matrix).logabsdet - scatter.trace() / 2 + total.item()
         value = value - (self.shapes * np.log(rates)).sum()

@@ -182,7 +182,8 @@ def infer_rows(
     members = snapshot.row_groups(groups, n)
     patterns = _patterns(views, members)
     if all(view.row_precision is None for view in views):
-        key = tuple((id(view.view), view.pattern.shape[1]) for view in views)
+        widths = ((view.view, view.pattern) for view in views)
+        key = tuple((id(view), 0 if pattern is None else pattern.shape[1]) for view, pattern in widths)
         known = snapshot.covariance(key, patterns, lambda: _pattern_precision(snapshot, views, patterns))
         return _given_covariance(snapshot, views, RowCovariance(*known, patterns.index), members)
     precision = _pattern_precision(snapshot, views, patterns)

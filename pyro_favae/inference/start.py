@@ -1,6 +1,6 @@
 """Where learning starts: units, random weights, and components of a mixture."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 from sklearn.cluster import kmeans_plusplus
@@ -37,7 +37,8 @@ def calibrate(
             moments = processes.merged(dataset.moments(name, chunk, guide.device))
             emission.calibrate(moments)
             guide.posterior.view(name).noise.calibrate(emission.unit)
-            if emission.unit is not None and guide.declaration.views[name].standardise == "none":
+            as_it_is = getattr(guide.declaration.views[name], "standardise", None) == "none"
+            if emission.unit is not None and as_it_is:
                 size = len(emission.unit)  # further columns are variances
                 require_digits(name, Moments(*(part[:size] for part in moments)))
 
@@ -85,7 +86,7 @@ def set_start_noise(guide: FAVAEGuide, names: Collection[str]) -> None:
 
 @torch.no_grad()
 def place_components(
-    guide: FAVAEGuide, dataset: Dataset, names: list[str], generator: torch.Generator
+    guide: FAVAEGuide, dataset: Dataset, names: Sequence[str], generator: torch.Generator
 ) -> None:
     """Seed the components of the factors' prior: k-means++ on posterior means, as the named views see the rows."""
     factors = guide.posterior.factors

@@ -36,7 +36,7 @@ class ViewStatistics:
     def rotated(self, change: Tensor) -> "ViewStatistics":
         """The same sums after g̃ → change @ g̃, (L, L)."""
         sums = replace(self, gg=change @ self.gg @ change.mT, zg=self.zg @ change.mT)
-        if self.likelihood_gg is None:
+        if self.likelihood_gg is None or self.likelihood_zg is None:
             return sums
         return replace(
             sums,

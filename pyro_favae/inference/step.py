@@ -7,6 +7,8 @@ paper, Eq. 10, with q(g | z) in place of q(g)).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
@@ -54,7 +56,7 @@ def trainable_parameters(guide: FAVAEGuide, names: Sequence[str]) -> list[Tensor
 
 def _running_moments(guide: FAVAEGuide, name: str) -> list[Tensor]:
     """What a view's networks keep of the batches they have seen."""
-    modules = (guide.inference(name), guide.model.emission(name).decoder)
+    modules = (guide.inference(name), guide.decoder(name).decoder)
     return [buffer for module in modules for buffer in module.buffers() if buffer.is_floating_point()]
 
 
@@ -79,7 +81,7 @@ class NetworkStep:
         self.terms = {name: self._term(name) for name in names}
 
     def _term(self, name: str) -> ObjectiveTerm:
-        view = self.guide.declaration.views[name]
+        view = self.guide.decoder_view(name)
         term = objective_term(view.objective, view.latent_dim, self.guide.model.n_rows, self.guide.device)
         if self.processes.count > 1 and term.state_dict():
             raise SpecError(
@@ -98,7 +100,8 @@ class NetworkStep:
         present = [name for name in self.elbos if views[name].mask.any()]
         self.optimiser.zero_grad()
         if present:
-            sum(self.loss(name, data[name], views[name], prior_of) for name in present).backward()
+            losses = (self.loss(name, data[name], views[name], prior_of) for name in present)
+            reduce(torch.add, losses).backward()
         somewhere = present
         if self.processes.count > 1:
             somewhere = self._shared({name: float(views[name].mask.sum()) for name in self.elbos})
@@ -107,7 +110,7 @@ class NetworkStep:
         self.optimiser.step()
         self.schedule.step()
         for name in present:
-            self.terms[name].learn(views[name].draws)
+            self.terms[name].learn(cast(Tensor, views[name].draws))
 
     @torch.no_grad()
     def _shared(self, rows: Mapping[str, float]) -> list[str]:
@@ -121,7 +124,7 @@ class NetworkStep:
             for parameter in parameters[name]:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
-            gradients = [parameter.grad for parameter in parameters[name]]
+            gradients = [cast(Tensor, parameter.grad) for parameter in parameters[name]]
             groups.append(([*gradients, *_running_moments(self.guide, name)], count))
         totals = dict(zip(rows, self.processes.average(groups), strict=True))
         for name, total in totals.items():
@@ -153,8 +156,7 @@ class NetworkStep:
         mean, variance = view.encoded
         self._require_finite(name, torch.stack([mean.detach().sum(), variance.detach().sum()]))
         prior = prior_of(view)
-        beta = self.guide.declaration.views[name].beta
-        emission = self.guide.model.emission(name)
+        beta, emission = self.guide.decoder_view(name).beta, self.guide.decoder(name)
         encoded = dist.Normal(mean, variance.sqrt()).to_event(1)
         observed = data[view.mask[:, 0] > 0]
         drawn = []

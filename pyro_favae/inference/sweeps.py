@@ -37,7 +37,7 @@ class Sweeps:
         try:
             moved = self.extrapolation.extrapolate()
             statistics = self.extrapolation.watch(self.plain)
-            if moved and self.updates.bound(statistics) < bound:
+            if moved and bound is not None and self.updates.bound(statistics) < bound:
                 self.posterior.load_state_dict(before)
                 statistics = self.extrapolation.watch(self.plain)
         except KeyboardInterrupt:

@@ -140,7 +140,7 @@ def weights_parameters(
     precision = torch.diag_embed(torch.cat([prior_precision, bias], -1))
     precision = precision + noise_precision[:, None, None] * statistics.gg
     right = noise_precision[:, None] * statistics.zg
-    if statistics.likelihood_gg is not None:
+    if statistics.likelihood_gg is not None and statistics.likelihood_zg is not None:
         precision = precision + statistics.likelihood_gg
         right = right + statistics.likelihood_zg
     if prior_shift is not None:
@@ -169,7 +169,7 @@ def expected_log_likelihood(statistics: ViewStatistics, weights: WeightsPosterio
 
 def likelihood_of_weights(statistics: ViewStatistics, weights: WeightsPosterior) -> Tensor:
     """The part of it that follows the weights of each feature, (D,)."""
-    if statistics.likelihood_gg is None:
+    if statistics.likelihood_gg is None or statistics.likelihood_zg is None:
         return statistics.zz.new_zeros(len(weights.mean))
     linear = (weights.mean * statistics.likelihood_zg).sum(1)
     return linear - 0.5 * _expected_quadratic(statistics.likelihood_gg, weights)

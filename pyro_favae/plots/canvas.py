@@ -1,7 +1,10 @@
 """What the plots share: where to draw, and how marks differ without colour."""
 
+from typing import cast
+
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 #: pairs told apart by shape and by lightness
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h")
@@ -13,6 +16,11 @@ def axes_for(ax: Axes | None, width: float, height: float, layout: str = "constr
     if ax is not None:
         return ax
     return plt.subplots(figsize=(width, height), layout=layout)[1]
+
+
+def figure_of(ax: Axes) -> Figure:
+    """The figure that Axes belong to; those of the plots are in none of its parts."""
+    return cast(Figure, ax.figure)
 
 
 def thinned(count: int, most: int) -> range:

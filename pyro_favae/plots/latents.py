@@ -28,8 +28,8 @@ def latent_traversal(
     its title. Influential-factors paper, Figure 3.
     """
     grid = traversed(vae, data, dimensions, steps=steps, span=span)
-    nats = [] if information is None else information.nats
-    titles = [f"{h}: {nats[h]:.2f} nats" if len(nats) else f"dimension {h}" for h in dimensions]
+    nats = None if information is None else information.nats
+    titles = [f"dimension {h}" if nats is None else f"{h}: {nats[h]:.2f} nats" for h in dimensions]
     values = np.linspace(-span, span, steps)
     return draw_images(
         grid,

@@ -32,9 +32,15 @@ def bound(fit: Fit, ax: Axes | None = None) -> Axes:
         )
         shown.append(history["objective"])
     for i, (name, values) in enumerate(_terms(history).items()):
-        style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        every = max(1, len(values) // 8)
-        ax.plot(*_relative(values), label=name, linewidth=1.2, markersize=4, markevery=every, **style)
+        ax.plot(
+            *_relative(values),
+            label=name,
+            linewidth=1.2,
+            color=COLOURS[i % len(COLOURS)],
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=4,
+            markevery=max(1, len(values) // 8),
+        )
         shown.append(values)
     _shade_stages(ax, history)
     _limit(ax, shown)

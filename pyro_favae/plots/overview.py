@@ -17,7 +17,7 @@ from pyro_favae.results import Fit
 
 MOST_ROWS = 2000  # drawn, evenly spaced out of the sorted ones
 TICK_GAP = 0.06  # between ticks, of the axis
-ABSENT = {"facecolor": "white", "edgecolor": "0.55", "hatch": "////", "linewidth": 0}
+ABSENT: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.55", "hatch": "////", "linewidth": 0}
 KEY_INCHES = 0.5  # of the key below the axis
 LIGHTEST, DARKEST = 0.9, 0.25  # grey of a row of which next to nothing, or all, is seen
 

@@ -31,12 +31,17 @@ def shares(
         raise DataError(f"shares: expected {len(percent)} values of each, got {lengths}")
     ax = axes_for(ax, 6.5, 3.8)
     for i, (name, values) in enumerate(curves.items()):
-        style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        line = "-" if i == 0 else "--"
-        ax.plot(np.asarray(values, float), line, label=name, linewidth=1.6 if i == 0 else 1.2, **style)
+        ax.plot(
+            np.asarray(values, float),
+            "-" if i == 0 else "--",
+            label=name,
+            linewidth=1.6 if i == 0 else 1.2,
+            color=COLOURS[i % len(COLOURS)],
+            marker=MARKERS[i % len(MARKERS)],
+        )
     labels = [f"{share:g}" for share in percent]
     if nats is not None:
-        labels = [f"{label}\n{kept:.1f}" for label, kept in zip(labels, nats, strict=True)]
+        labels = [f"{label}\n{kept:.1f}" for label, kept in zip(labels, np.asarray(nats, float), strict=True)]
     ax.set_xticks(range(len(percent)), labels)
     ax.set_xlabel("factors kept, %" + ("" if nats is None else "\nnats that they carry"))
     ax.set_ylabel(ylabel)

@@ -12,7 +12,7 @@ MOST_ROWS = 5000  # of which a draw takes some hundredths of a second
 def approximation(material: Material) -> Section | None:
     """Pareto k̂ of views without networks; behind decoders a draw takes a second."""
     quick = all(isinstance(view, Real | Bernoulli | Frozen) for view in material.views.values())
-    if material.dataset is None or not quick or len(material.dataset) > MOST_ROWS:
+    if material.data is None or material.dataset is None or not quick or len(material.dataset) > MOST_ROWS:
         return None
     if len(material.dataset) != material.fit.model.n_rows:
         return None  # other rows than were learnt from: theirs is another posterior

@@ -45,6 +45,8 @@ def checks(material: Material) -> Section | None:
 
 
 def _calibrations(material: Material) -> Iterator[str]:
+    if material.dataset is None:
+        return
     dataset = material.dataset
     for name, view in material.views.items():
         if not view.binary:
@@ -54,9 +56,9 @@ def _calibrations(material: Material) -> Iterator[str]:
             material.fit.guide, name, inferred(material.fit.guide, others), dataset.index
         )
         truth, seen = dataset.views[name].batch(slice(None), torch.device("cpu"))
-        seen = seen.expand(truth.shape).numpy()
+        told = seen.expand(truth.shape).numpy()
         yield picture(
-            plots.calibration(predicted.mean[seen], truth.numpy()[seen]),
+            plots.calibration(predicted.mean[told], truth.numpy()[told]),
             f"{name} predicted from the other views: of all predictions of 80 %, say, four in five should come true. "
             "Points on the dashed line do.",
         )
@@ -65,7 +67,7 @@ def _calibrations(material: Material) -> Iterator[str]:
 def _coverage(material: Material) -> Iterator[str]:
     """Of tables of numbers; pixels would take hundreds of passes through a decoder."""
     names = [name for name, view in material.views.items() if isinstance(view, Real)]
-    if not names:
+    if material.data is None or not names:
         return
     found = diagnostics.coverage(material.fit, material.data, views=names, draws=DRAWS, seed=0)
     yield picture(

@@ -39,7 +39,7 @@ def _of_view(material: Material, name: str) -> Iterator[str]:
     if len(used := material.active(name)):
         start = examples[:1] if len(examples) else None
         yield picture(
-            plots.traversal(fit, name, start, factors=used[:MOST_ROWS]),
+            plots.traversal(fit, name, start, factors=used[:MOST_ROWS].tolist()),
             "One factor moved at a time, from three standard deviations down to three up.",
         )
     yield picture(

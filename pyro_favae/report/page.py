@@ -13,6 +13,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
+from pyro_favae.plots.canvas import figure_of
+
 DPI = 150  # of pictures, twice what most screens show
 PIXELS = 82  # of the page that an inch of a picture takes
 
@@ -91,7 +93,7 @@ def table(frame: pd.DataFrame, digits: int = 3) -> str:
 
 def picture(ax: Axes, caption: str) -> str:
     """The figure that Axes belong to, in the page itself; closes it."""
-    figure, buffer = ax.figure, BytesIO()
+    figure, buffer = figure_of(ax), BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     plt.close(figure)
     encoded = b64encode(buffer.getvalue()).decode("ascii")

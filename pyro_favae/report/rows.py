@@ -1,10 +1,14 @@
 """Where the rows lie, and what that goes with."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from pyro_favae import diagnostics, plots
 from pyro_favae.report.material import Material
 from pyro_favae.report.page import Section, picture, table, text
+from pyro_favae.results import Fit
 
 MOST, FALSE = 15, 0.05  # associations listed, and the share of them that may be false discoveries
 
@@ -13,14 +17,15 @@ def rows(material: Material) -> Section | None:
     """The rows in the plane of two factors, and the covariates that go with factors."""
     if material.data is None:
         return None
-    found = None if material.covariates is None else _associations(material)
+    covariates = material.covariates
+    found = None if covariates is None else _associations(material.fit, material.data, covariates)
     caption = "Each point is a row, at the posterior means of two factors given all that is known of it."
-    if found is None or found.empty:
+    if covariates is None or found is None or found.empty:
         said = "" if found is None else "No covariate goes with any factor more than chance allows."
         return Section("The rows", (text(said), picture(plots.factors(material.fit, material.data), caption)))
     best = found.iloc[0]
     pair = _plane(found)
-    colour = plots.factors(material.fit, material.data, material.covariates[best["covariate"]], pair=pair)
+    colour = plots.factors(material.fit, material.data, covariates[best["covariate"]], pair=pair)
     return Section(
         "The rows",
         (
@@ -36,8 +41,8 @@ def rows(material: Material) -> Section | None:
     )
 
 
-def _associations(material: Material) -> pd.DataFrame:
-    tested = diagnostics.associate(material.fit, material.data, material.covariates)
+def _associations(fit: Fit, data: Mapping[str, Any], covariates: pd.DataFrame) -> pd.DataFrame:
+    tested = diagnostics.associate(fit, data, covariates)
     return tested[tested["q"] < FALSE].sort_values("p").head(MOST)
 
 

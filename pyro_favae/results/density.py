@@ -1,6 +1,7 @@
 """How probable data are under the predictive distribution: its log density, entry by entry."""
 
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from math import log
 from typing import Any
 
@@ -84,11 +85,8 @@ def _by_draws(
     guide: FAVAEGuide, name: str, rows: Rows, data: Tensor, n: int, generator: torch.Generator
 ) -> Tensor:
     """The mean over n draws of the latents of the densities given them, in logs."""
-    emission, total = guide.model.emission(name), None
-    for latents in draw_latents(guide, [name], rows, n, generator)[name]:
-        scores = emission.log_prob(latents, data)
-        total = scores if total is None else torch.logaddexp(total, scores)
-    return total - log(n)
+    emission, draws = guide.model.emission(name), draw_latents(guide, [name], rows, n, generator)[name]
+    return reduce(torch.logaddexp, (emission.log_prob(latents, data) for latents in draws)) - log(n)
 
 
 def _require_same_rows(name: str, index: pd.Index, given: pd.Index) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import cast
 
 import pyro
 import torch
@@ -46,14 +47,14 @@ def data_draw(guide: FAVAEGuide, batch: Batch, sites: Mapping[str, Tensor]) -> d
     """Data drawn anew for some rows, by view, (rows, *event), given one draw of all that is not data."""
     column = guide.declaration.factors.column
     groups = {} if batch.groups is None else {column: batch.groups}
-    return poutine.condition(guide.model, data=sites)(groups, rows=batch.n)
+    return poutine.condition(guide.model, data=dict(sites))(groups, rows=batch.n)
 
 
 def sampled(function: Callable, *args: object) -> dict[str, Tensor]:
     """The values of the sites that a function samples."""
     nodes = poutine.trace(function).get_trace(*args).nodes.items()
     return {
-        name: site["value"]
+        name: cast(Tensor, site["value"])
         for name, site in nodes
         if site["type"] == "sample" and not site_is_subsample(site)
     }

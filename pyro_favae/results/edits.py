@@ -109,7 +109,7 @@ def _smallest_move(
     """
     weights, own = (guide.posterior.view(view).weights.weights for view in (other, name))
     noise = guide.posterior.view(other).noise.mean_inverse.expand(len(weights))
-    parts = []
+    parts: list[Tensor] = []
     for rows in rows_given(guide, given):
         start = sum(map(len, parts))
         wanted = change[start : start + len(rows.factors)]
@@ -156,7 +156,8 @@ def _as_wished(view: View, seen: np.ndarray, attributes: Mapping[str, float]) ->
         raise DataError(
             f"edit: {dict(attributes)} for a view of classes, expected the one class that is wished: {{class: 1}}"
         )
-    wished[:] = names.index(*attributes)
+    (label,) = attributes
+    wished[:] = names.index(label)
     return wished
 
 

@@ -1,6 +1,7 @@
 """Saved fits: the model's and the guide's state, the declaration and the history."""
 
 import os
+from typing import cast
 
 import pandas as pd
 import torch
@@ -39,7 +40,7 @@ def read(path: str | os.PathLike, device: torch.device) -> tuple[FAVAEGuide, pd.
         modules = _modules(declaration, n_rows)
         restore(modules, tensors, device)
         history = read_history(header["history"])
-        return modules["guide"], history, header["ended_by"]
+        return cast(FAVAEGuide, modules["guide"]), history, header["ended_by"]
     except LoadError:
         raise
     except SpecError as error:

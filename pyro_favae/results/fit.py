@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -151,6 +151,26 @@ class Fit:
         self._known(view)
         require_count("log_density", n_draws=n_draws)
         return density.log_density(self.guide, view, data, given, n_draws, seed)
+
+    @overload
+    def generate(
+        self,
+        view: str,
+        given: Mapping[str, Any] | None = None,
+        n: int = 1,
+        seed: int | None = None,
+        expected: bool = False,
+    ) -> np.ndarray: ...
+
+    @overload
+    def generate(
+        self,
+        view: list[str] | tuple[str, ...],
+        given: Mapping[str, Any] | None = None,
+        n: int = 1,
+        seed: int | None = None,
+        expected: bool = False,
+    ) -> dict[str, np.ndarray]: ...
 
     def generate(
         self,

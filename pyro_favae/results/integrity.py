@@ -19,7 +19,7 @@ def digest(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()
         _add(sums, name, f"{value.dtype} {tuple(value.shape)}")
-        sums.update(value.reshape(-1).view(torch.uint8).numpy())
+        sums.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return sums.hexdigest()
 
 

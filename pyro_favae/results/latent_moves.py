@@ -15,10 +15,12 @@ from pyro_favae.results.predictive import in_pieces, rows_given
 
 def with_groups(guide: FAVAEGuide, given: Mapping[str, Any], groups: Any) -> dict[str, Any]:
     """What is given of rows, and their groups' labels where they are known."""
+    if groups is None:
+        return dict(given)
     prior = guide.declaration.factors
-    if groups is not None and prior.column is None:
+    if prior.column is None:
         raise SpecError(f"groups are given, but the factors' prior {type(prior).__name__} has none")
-    return dict(given) if groups is None else {**given, prior.column: groups}
+    return {**given, prior.column: groups}
 
 
 @torch.no_grad()
@@ -91,7 +93,7 @@ def traverse(
     return np.stack([decode(guide, name, origin + share * direction) for share in shares])
 
 
-def _in_range(what: str, value: int, size: int) -> int:
+def _in_range(what: str, value: object, size: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < size:
         raise SpecError(f"traverse: {what} {shown(value)} does not exist, expected 0 to {size - 1}")
     return value

@@ -1,8 +1,9 @@
 """How probable rows are given drawn globals: log p(x_n | θ), factors and latents integrated out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from math import log
+from typing import cast
 
 import pyro
 import torch
@@ -16,6 +17,7 @@ from pyro_favae.inference.guide import LEARNING_STEPS, FAVAEGuide
 from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
 from pyro_favae.inference.views.gaussian import GaussianRows
+from pyro_favae.inference.views.vae import EncodedRows
 from pyro_favae.results.predictive import CHUNK
 
 LATENT_DRAWS = 8  # of a row, where its density has no closed form
@@ -40,7 +42,8 @@ def row_log_likelihood(
     the less so the more draws. by_view: whether the views' are wanted too, at the cost of one more pass for each.
     """
     n = len(next(iter(draws.values())))
-    whole, views = [], {name: [] for name in guide.names if by_view}
+    whole: list[Tensor] = []
+    views: dict[str, list[Tensor]] = {name: [] for name in guide.names if by_view}
     bar = tqdm(total=n * -(-len(dataset) // CHUNK), disable=not progress, desc="likelihood", unit="draw")
     for batch in dataset.in_order(CHUNK, guide.device):
         rows = _RowBatch(guide, batch, n_latents, generator)
@@ -72,7 +75,8 @@ class _RowBatch:
 
     def _draw_latents(self, name: str) -> tuple[Tensor, Tensor]:
         """Draws of an encoder's q(z), (n, rows, D), and log p(x | z) − log q(z), (n, rows), 0 in rows without it."""
-        rows, data, present = self.rows[name], self.batch.data[name], self.rows[name].mask[:, 0] > 0
+        rows, data = cast(EncodedRows, self.rows[name]), self.batch.data[name]
+        present = rows.mask[:, 0] > 0
         q = Normal(rows.mean, rows.latent_variance.sqrt().where(rows.mask > 0, 1.0), validate_args=False)
         latents = q.loc + q.scale * self._normal(self.n, *q.loc.shape)
         worth = torch.zeros_like(latents[..., 0])
@@ -129,7 +133,8 @@ class _RowBatch:
                 groups=self.batch.groups,
             )
             parts.append(_drawn(local, *(noise[i : i + 1] if encoded else noise for noise in self.noise)))
-        return tuple(torch.cat(values) for values in zip(*parts, strict=True))
+        component, factors, log_q = (torch.cat(values) for values in zip(*parts, strict=True))
+        return component, factors, log_q
 
     def _view_rows(
         self, snapshot: Snapshot, closed: Iterable[str], encoded: Iterable[str], i: int
@@ -147,7 +152,7 @@ class _RowBatch:
         scores = self.guide.model.emission(name).log_density(
             latents.mean, latents.variance, self.batch.data[name]
         )
-        return _total(scores, self.batch.observed[name])
+        return _total(cast(Tensor, scores), self.batch.observed[name])  # without networks there is a formula
 
     def _encoded_density(self, name: str, snapshot: Snapshot, factors: Tensor) -> Tensor:
         latents, worth = self.latents[name]
@@ -160,7 +165,7 @@ class _RowBatch:
         trace = poutine.trace(poutine.condition(partial(self._emit_factors), data=sites)).get_trace()
         trace.compute_log_prob(lambda name, site: name in ("component", "factors"))
         logs = [trace.nodes[name]["log_prob"] for name in ("component", "factors") if name in trace.nodes]
-        return sum(logs)
+        return reduce(torch.add, logs)
 
     def _emit_factors(self) -> None:
         model = self.guide.declaration

@@ -14,6 +14,7 @@ from pyro_favae.errors import SpecError, shown
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.posterior import ViewPosterior
 from pyro_favae.inference.rows import Rows, ViewRows
+from pyro_favae.inference.views.vae import EncodedRows
 from pyro_favae.results.tables import Factors, Prediction
 
 CHUNK = 512  # rows at a time, so that memory does not grow with the number asked for
@@ -223,10 +224,10 @@ def _moments_by_draws(
 ) -> tuple[Tensor, Tensor]:
     emission = guide.model.emission(name)
     latents = draw_latents(guide, [name], rows, DRAWS, generator)[name]
-    if own is not None and own.mask.any():
+    if isinstance(own, EncodedRows) and own.mask.any():
         encoded = own.mean + own.latent_variance.sqrt() * _normal(latents, generator)
         latents = torch.where(own.mask > 0, encoded, latents)
-    first = second = 0.0
+    first = second = torch.zeros(())
     for draw in latents:
         decoded = emission.decode(draw)
         first, second = first + decoded / DRAWS, second + decoded.square() / DRAWS
@@ -236,7 +237,8 @@ def _moments_by_draws(
 @torch.no_grad()
 def impute(guide: FAVAEGuide, dataset: Dataset) -> dict[str, np.ndarray]:
     """The data with what is missing filled by its predictive mean given the rest of its row."""
-    parts, generator = {name: [] for name in dataset.views}, generator_for(guide, 0)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in dataset.views}
+    generator = generator_for(guide, 0)
     for batch, rows in inferred_batches(guide, dataset):
         for (name, values), own in zip(batch.data.items(), rows.views, strict=True):
             observed = batch.observed[name]

@@ -1,7 +1,7 @@
 """A view's networks, trained: alone, or taken out of a fit."""
 
 import os
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from pyro_favae.data import prepare
 from pyro_favae.errors import LoadError, SpecError
 from pyro_favae.inference.device import device_for
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.views.vae import EncodedRows
 from pyro_favae.models.declaration import from_json, require_count, to_json
 from pyro_favae.models.favae import FAVAE, FAVAEModel
 from pyro_favae.models.views import DecoderView
@@ -48,7 +49,7 @@ class Pretrained:
     @property
     def view(self) -> DecoderView:
         """What was declared."""
-        return self.guide.declaration.views[NAME]
+        return self.guide.decoder_view(NAME)
 
     def plug_into(self, guide: FAVAEGuide, name: str) -> None:
         """Copy the networks into a view of another guide, whose declaration they must fit."""
@@ -71,7 +72,8 @@ class Pretrained:
         parts, snapshot = [], self.guide.snapshot()
         dataset = prepare(self.guide.declaration, {NAME: data})
         for batch in dataset.in_order(CHUNK, self.guide.device):
-            rows = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)[NAME]
+            views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
+            rows = cast(EncodedRows, views[NAME])
             moments = torch.stack([rows.mean, rows.latent_variance])
             parts.append(moments.where(rows.mask > 0, torch.nan).cpu())
         mean, variance = torch.cat(parts, 1).numpy()
@@ -124,9 +126,12 @@ def load_pretrained(path: str | os.PathLike, device: str | torch.device = "cpu")
     header, tensors = read_tensors(path, FORMAT)
     try:
         declaration = from_json(header["declaration"])
-        if not isinstance(declaration, FAVAE) or list(declaration.views) != [NAME]:
-            raise LoadError(f"{str(path)!r} declares {declaration!r}, expected a model of one view")
-        view = declaration.views[NAME]
+        views = declaration.views if isinstance(declaration, FAVAE) else {}
+        view = views.get(NAME)
+        if not isinstance(view, DecoderView) or len(views) > 1:
+            raise LoadError(
+                f"{str(path)!r} declares {declaration!r}, expected a model of one view with networks"
+            )
         require_room(lambda: Pretrained(one_view_guide(view), pd.DataFrame())._modules(), tensors)
         pretrained = Pretrained(one_view_guide(view), read_history(header["history"]))
         restore(pretrained._modules(), tensors, device)

@@ -83,7 +83,7 @@ def read_tensors(path: str | os.PathLike, format_: str) -> tuple[dict[str, str],
     if header.get("format") != format_ or header.get("version") != VERSION:
         seen = f"{header.get('format')!r} version {header.get('version')!r}"
         other = header.get("format") != format_
-        reader = READERS.get(header.get("format")) if other else "the release that wrote a file"
+        reader = READERS.get(header.get("format", "")) if other else "the release that wrote a file"
         hint = f"; {reader} reads it" if reader else ""
         raise LoadError(f"{str(path)!r} holds {seen}, expected {format_!r} version {VERSION!r}{hint}")
     require_intact(str(path), header, tensors)

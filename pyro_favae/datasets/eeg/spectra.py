@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
-from scipy.signal import butter, periodogram, sosfiltfilt
 
 from pyro_favae.errors import DataError
 
@@ -29,6 +28,8 @@ def band_power(
     first. Raises :class:`DataError` for signals shorter than a window and for bands that the rate or the window
     cannot resolve.
     """
+    from scipy.signal import periodogram  # here and below, because its import takes a second
+
     signal = _signal(signal)
     length, stride = round(window * rate), round((window if step is None else step) * rate)
     if not 0 < length <= signal.shape[-1] or stride < 1:
@@ -46,6 +47,8 @@ def band_power(
 
 def band_pass(signal: ArrayLike, rate: float, low: float = 4.0, high: float = 45.0) -> np.ndarray:
     """The signal (..., samples) between two frequencies in Hz, without delay; DEAP's files are 4 to 45."""
+    from scipy.signal import butter, sosfiltfilt
+
     signal = _signal(signal)
     if not 0 < low < high < rate / 2:
         raise DataError(

@@ -11,6 +11,7 @@ import pyro_favae as fv
 from pyro_favae.experiments.conditioning.cells import cells_of, frequent
 from pyro_favae.experiments.conditioning.plans import Split
 from pyro_favae.experiments.conditioning.training import ATTRIBUTE, FACE, Conditioned
+from pyro_favae.plots.canvas import figure_of
 
 DRAWN = 8  # images generated for each combination
 
@@ -64,7 +65,7 @@ def edits(conditioned: Conditioned, split: Split) -> Figure:
         "recon-\nstructed",
         *(f"{name[-8:]}\n{'on' if on else 'off'}" for name, on in changes),
     ]
-    return fv.plots.images(np.stack(columns, 1), column_titles=titles).figure
+    return figure_of(fv.plots.images(np.stack(columns, 1), column_titles=titles))
 
 
 def generated(conditioned: Conditioned, seed: int) -> Figure:
@@ -73,4 +74,4 @@ def generated(conditioned: Conditioned, seed: int) -> Figure:
     vectors = np.array(list(product((0.0, 1.0), repeat=len(names))))
     titles = ["\n".join(name for name, on in zip(names, row, strict=True) if on) or "none" for row in vectors]
     given = {ATTRIBUTE: vectors}
-    return fv.plots.generated(conditioned.fit, FACE, given, n=DRAWN, titles=titles, seed=seed).figure
+    return figure_of(fv.plots.generated(conditioned.fit, FACE, given, n=DRAWN, titles=titles, seed=seed))

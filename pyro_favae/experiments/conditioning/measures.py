@@ -79,13 +79,13 @@ def edited(
     reconstructions.
     """
     names, cells = conditioned.fit.declaration.views[ATTRIBUTE].feature_names, np.unique(cells_of(truth))
-    shares = {"edited": [], "kept": []}
+    shares: dict[str, list[float]] = {"edited": [], "kept": []}
     for k, name in enumerate(names):
         wished = truth.copy()
         wished[:, k] = 1 - wished[:, k]
         rows = np.flatnonzero(np.isin(cells_of(wished), cells))
         seen = np.empty((len(rows), len(names)), bool)
-        for value in (0, 1):
+        for value in (False, True):
             these = wished[rows, k] == value
             seen[these] = judge.verdict(conditioned.edit(images[rows[these]], name, value))
         others = np.arange(len(names)) != k

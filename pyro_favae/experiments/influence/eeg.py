@@ -21,6 +21,7 @@ from pyro_favae.experiments.influence.generation import generation_by_share
 from pyro_favae.experiments.influence.images import FACTORS, discovery_section, generation_section, setting_of
 from pyro_favae.experiments.influence.published import TABLE_3
 from pyro_favae.experiments.influence.schedule import Schedule
+from pyro_favae.plots.canvas import figure_of
 
 #: Table A.4, with β = 6 of Appendix A.3 and a scale in standard deviations of a band's log power.
 VIEW = fv.views.VAE(
@@ -54,7 +55,9 @@ SCHEDULES = {
 
 def influence_eeg(root: Path, out: Path, *, size: Size, seed: int, progress: bool) -> str:
     """Learn from DEAP's preprocessed files in ``root/deap``, or else from the recordings in ``root/eeg``."""
-    sections, figures, numbers = ["# Influential factors of electroencephalograms"], {}, {}
+    sections = ["# Influential factors of electroencephalograms"]
+    figures: dict[str, Figure] = {}
+    numbers: dict[str, dict] = {}
     for name, frames in _sources(root, seed):
         pictures = frames.pictures()
         path = out / f"{name}.favae"
@@ -101,8 +104,8 @@ def _examine(
     sections += [] if name == "DEAP" else [CAVEAT]
     errors = {"this fit": generation["mse"], "guide, after Theorem 4": generation["guide"]}
     figures = {
-        "indicator": fv.plots.influence(discovery.information, most=FACTORS).figure,
-        "generation": fv.plots.shares(generation.index, errors, nats=generation["nats"]).figure,
+        "indicator": figure_of(fv.plots.influence(discovery.information, most=FACTORS)),
+        "generation": figure_of(fv.plots.shares(generation.index, errors, nats=generation["nats"])),
         "maps": factor_maps(vae, discovery, frames.positions),
     }
     numbers = {
@@ -132,7 +135,7 @@ def _classify(
 def _classification_section(table: pd.DataFrame, frames: EegFrames, published: bool) -> str:
     _, labels = frames.sequences_in(frames.test)
     header = ["top %", "factors", "nats", "others set to zero", "learnt anew"]
-    rows = [
+    rows: list[list[object]] = [
         [f"{share:g}", f"{row.factors:g}", f"{row.nats:.1f}", f"{row.zeroed:.3f}", f"{row.relearnt:.3f}"]
         for share, row in table.iterrows()
     ]

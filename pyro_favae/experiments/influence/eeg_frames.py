@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -49,7 +50,7 @@ class EegFrames:
     def sequences_in(self, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Sequences all of whose frames are in a part (frames,) of booleans, and their labels."""
         inside = part[self.sequences].all(1)
-        return self.sequences[inside], self.labels[inside]
+        return self.sequences[inside], cast(np.ndarray, self.labels)[inside]
 
 
 def frames_of_recording(recording: eeg.Recording) -> EegFrames:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from pyro_favae.experiments.influence.generation import generation_by_share, squ
 from pyro_favae.experiments.influence.published import TABLE_2
 from pyro_favae.experiments.influence.shares import keep
 from pyro_favae.experiments.influence.tables import markdown
+from pyro_favae.models.views.network import NetworkView
 
 DRAWN, IGNORED, IMAGES = 8, 3, 6  # influential and ignored factors, and images, in pictures
 FACTORS = 40  # in the picture of the indicator
@@ -65,7 +67,7 @@ class ImageStudy:
 
 def setting_of(vae: fv.Pretrained, learnt: int, tested: int, seed: int, what: str = "images") -> str:
     """One paragraph on how a VAE was learnt."""
-    view = vae.view
+    view = cast(NetworkView, vae.view)
     return (
         f"{learnt:,} {what}, {view.latent_dim} latents, network {view.network!r}, β = {view.beta:g}, decoder "
         f"{view.likelihood!r}, {len(vae.history)} passes, seed {seed}; measured on {tested:,} others."
@@ -99,7 +101,7 @@ def discovery_section(discovery: Discovery) -> str:
 def generation_section(table: pd.DataFrame, published: bool) -> str:
     """Table 2, with the paper's own columns where they are of the same data."""
     header = ["top %", "factors", "nats", "squared error", "guide"]
-    rows = [
+    rows: list[list[object]] = [
         [f"{share:g}", f"{row.factors:g}", f"{row.nats:.1f}", f"{row.mse:.1f}", f"{row.guide:.1f}"]
         for share, row in table.iterrows()
     ]

@@ -19,6 +19,11 @@ from pyro_favae.models.priors import ARD
 class ARDPosterior(WeightPriorPosterior):
     """q(α_k) = Gamma: shape a + D/2, rate b + ½ Σ_d <w_dk²>. FA-VAE paper, Table 1."""
 
+    prior_shape: Tensor
+    prior_rate: Tensor
+    shape: Tensor
+    rate: Tensor
+
     def __init__(self, prior: ARD, n_factors: int) -> None:
         super().__init__()
         shape = torch.tensor(prior.shape, dtype=torch.float64)

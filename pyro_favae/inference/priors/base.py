@@ -132,7 +132,8 @@ class Scaled(NamedTuple):
 class Quadratic(NamedTuple):
     """The terms that a rotation of the factors changes: −½ Σ <|v|²> over vectors v of unit precision, and others."""
 
-    count: float  # of vectors of both kinds, each with an entropy that a rotation shifts by log |det R|
+    #: of vectors of both kinds, each with an entropy that a rotation shifts by log |det R|
+    count: float  # type: ignore[assignment]  # hides a tuple's own
     scatter: Tensor  # (K, K)  Σ <v vᵀ>, of unit precision
     scaled: Scaled | None = None
 

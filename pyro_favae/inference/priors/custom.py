@@ -29,6 +29,11 @@ class CustomPosterior(NonConjugatePosterior):
     where q lies in a heavy tail.
     """
 
+    _nodes: Tensor
+    _weights: Tensor
+    _precision: Tensor
+    _shift: Tensor
+
     def __init__(self, prior: Custom, n_features: int, n_factors: int) -> None:
         super().__init__()
         self.prior, self.symmetric = prior, prior.symmetric
@@ -64,7 +69,8 @@ class CustomPosterior(NonConjugatePosterior):
         """Derivatives of E log p(w_dk) in mean and variance, each (features, K)."""
         with torch.enable_grad():
             leaves = [values.detach().clone().requires_grad_() for values in moments]
-            return torch.autograd.grad(self._expected(WeightMoments(*leaves)).sum(), leaves)
+            in_mean, in_variance = torch.autograd.grad(self._expected(WeightMoments(*leaves)).sum(), leaves)
+        return in_mean, in_variance
 
     def _expected(self, moments: WeightMoments) -> Tensor:
         """E log p(w_dk), (features, K), in nats."""

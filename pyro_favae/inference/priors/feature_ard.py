@@ -21,6 +21,11 @@ ROUNDS = 10  # of updates of factors' and features' relevances given each other
 class FeatureARDPosterior(WeightPriorPosterior):
     """q(α_k) with rate b + ½ Σ_d <γ_d><w_dk²>, q(γ_d) with rate b + ½ Σ_k <α_k><w_dk²>."""
 
+    factor_shape: Tensor
+    factor_rate: Tensor
+    feature_shape: Tensor
+    feature_rate: Tensor
+
     def __init__(self, prior: FeatureARD, n_features: int, n_factors: int) -> None:
         super().__init__()
         self.prior = prior

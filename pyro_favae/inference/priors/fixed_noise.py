@@ -12,6 +12,7 @@ class FixedNoisePosterior(NoisePosterior):
     """The declared precision in the latents' units; the bound has no divergence for it."""
 
     learnt = False
+    precision: Tensor
 
     def __init__(self, prior: FixedNoise, n_features: int) -> None:
         super().__init__()

@@ -13,6 +13,9 @@ from pyro_favae.models.priors import Gamma
 class GammaNoisePosterior(NoisePosterior):
     """q(τ) = Gamma: shape a + n/2, rate b + ½ Σ <(z − w̃ᵀ g̃)²>, over rows and features. FA-VAE paper, Table 1."""
 
+    shape: Tensor
+    rate: Tensor
+
     def __init__(self, prior: Gamma, n_features: int) -> None:
         super().__init__()
         self.declared = prior

@@ -1,6 +1,7 @@
 """q of the groups' means and scales when rows belong to known groups."""
 
 import math
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
@@ -20,6 +21,11 @@ class GroupedPosterior(FactorPosterior):
     scatter_c = Σ_n <(g_n − m_c)(g_n − m_c)ᵀ> is kept whole: that is how the scales follow a rotation of the factors,
     at their optimum before and after.
     """
+
+    counts: Tensor
+    means: Tensor
+    covariance: Tensor
+    scatter: Tensor
 
     def __init__(self, prior: Grouped, n_factors: int) -> None:
         super().__init__()
@@ -128,7 +134,7 @@ class GroupedPosterior(FactorPosterior):
 
 def _parts(statistics: FactorStatistics) -> tuple[Tensor, Tensor, Tensor]:
     """Rows (G,), Σ <g> (G, K) and Σ <g gᵀ> (G, K, K) of each group."""
-    moments = statistics.groups
+    moments = cast(Tensor, statistics.groups)  # which the rows of a prior with groups have
     return moments[:, -1, -1], moments[:, :-1, -1], moments[:, :-1, :-1]
 
 

@@ -23,6 +23,13 @@ ROUNDS = 5  # of updates of precisions and rates given each other
 class HorseshoePosterior(WeightPriorPosterior):
     """q(ℓ_dk) q(s_k) of precisions, Gamma with shapes 1 and (1 + D) / 2, and q of their Gamma rates, with shape 1."""
 
+    factor_shape: Tensor
+    factor_rate: Tensor
+    factor_rate_rate: Tensor
+    local_shape: Tensor
+    local_rate: Tensor
+    local_rate_rate: Tensor
+
     def __init__(self, prior: Horseshoe, n_features: int, n_factors: int) -> None:
         super().__init__()
         self.prior = prior

@@ -15,6 +15,10 @@ from pyro_favae.models.priors import Mixture
 class MixturePosterior(FactorPosterior):
     """q(m_c) = N, q(π) = Dirichlet: the closed forms of a Gaussian mixture of unit covariance."""
 
+    means: Tensor
+    covariance: Tensor
+    dirichlet: Tensor
+
     def __init__(self, prior: Mixture, n_factors: int) -> None:
         super().__init__()
         self.prior = prior

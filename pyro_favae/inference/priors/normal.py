@@ -12,6 +12,8 @@ from pyro_favae.models.priors import Normal
 class NormalPosterior(WeightPriorPosterior):
     """E log N(w_dk | 0, 1/precision)."""
 
+    _precision: Tensor
+
     def __init__(self, prior: Normal, n_factors: int) -> None:
         super().__init__()
         full = torch.full((n_factors,), prior.precision, dtype=torch.float64)

@@ -26,6 +26,12 @@ class SpikeSlabPosterior(WeightPriorPosterior):
     logit q(s = 1) = E log θ − E log(1 − θ) − log(1/spike) + ½ <α><w²>(1/spike² − 1).
     """
 
+    shape: Tensor
+    rate: Tensor
+    on: Tensor
+    off: Tensor
+    probability: Tensor
+
     def __init__(self, prior: SpikeSlab, n_features: int, n_factors: int) -> None:
         super().__init__()
         self.prior = prior

@@ -12,6 +12,9 @@ from pyro_favae.models.priors import StandardNormal
 class StandardNormalPosterior(FactorPosterior):
     """g_n ~ N(0, I): one component, at zero, that never moves."""
 
+    _means: Tensor
+    _log_weights: Tensor
+
     def __init__(self, n_factors: int) -> None:
         super().__init__()
         self.register_buffer("_means", torch.zeros(1, n_factors, dtype=torch.float64), persistent=False)

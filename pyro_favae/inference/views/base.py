@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from functools import singledispatch
+from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 
@@ -9,8 +10,11 @@ from pyro_favae.inference.rows import ViewRows
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.models.views import Emission, View
 
+EmissionT = TypeVar("EmissionT", bound=Emission)
+RowsT = TypeVar("RowsT", bound=ViewRows)
 
-class ViewInference(nn.Module, ABC):
+
+class ViewInference(nn.Module, ABC, Generic[EmissionT, RowsT]):
     """Turns one view's data into :class:`ViewRows`; owns the encoder where there is one.
 
     ``emission`` is the view's generative half; it is passed in, not owned.
@@ -21,22 +25,22 @@ class ViewInference(nn.Module, ABC):
     start_precision: float | None = None  # noise precision to start from, where a stand-in's means nothing
 
     @abstractmethod
-    def rows(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> ViewRows:
+    def rows(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: EmissionT) -> RowsT:
         """What the view says about a batch: data (rows, *event), observed (rows, 1) or (rows, D) booleans."""
 
-    def start(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> ViewRows:
+    def start(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: EmissionT) -> ViewRows:
         """The same while learning starts; views whose inference is slow start from a Gaussian stand-in."""
         return self.rows(data, observed, view, emission)
 
-    def evaluate(self, rows: ViewRows, data: Tensor, emission: Emission) -> None:
+    def evaluate(self, rows: RowsT, data: Tensor, emission: EmissionT) -> None:
         """Fill in the expected log likelihood of rows whose view needs a network for it."""
         return
 
-    def sample_before(self, name: str, rows: ViewRows) -> Tensor | None:
+    def sample_before(self, name: str, rows: RowsT) -> Tensor | None:
         """Emit the guide's ``latents`` that factors depend on; returns how far they lie from their mean."""
         return None
 
-    def sample_after(self, name: str, rows: ViewRows, prior: Tensor) -> None:
+    def sample_after(self, name: str, rows: RowsT, prior: Tensor) -> None:
         """Emit the guide's ``latents`` that depend on W g + b, (rows, D)."""
         return
 

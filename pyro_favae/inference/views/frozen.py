@@ -10,7 +10,7 @@ from pyro_favae.models.views import Frozen
 from pyro_favae.models.views.frozen import FrozenEmission
 
 
-class FrozenInference(ViewInference):
+class FrozenInference(ViewInference[FrozenEmission, GaussianRows]):
     """q(z) = N(mean, diag variance) as data; a point, with the Jacobian of its units, where there is no variance."""
 
     def rows(
@@ -22,7 +22,7 @@ class FrozenInference(ViewInference):
         return GaussianRows(view, observed, mean, variance)
 
     def sample_before(self, name: str, rows: GaussianRows) -> Tensor | None:
-        return None if rows.latent_variance is None else sample_gaussian(name, rows)
+        return sample_gaussian(name, rows)
 
 
 @view_inference.register

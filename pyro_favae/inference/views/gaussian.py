@@ -66,21 +66,23 @@ class GaussianRows(ViewRows):
         zz = torch.linalg.vector_norm(self.mean, dim=0).square()
         entropy = self.mean.new_zeros(())
         if self._variance is not None:
-            zg[:, :-1] += self._latents_with_factors(rows)
+            zg[:, :-1] += self._latents_with_factors(rows, self._variance)
             zz = zz + self._variance.sum(0)
             known = self.mask.expand_as(self._variance) > 0
             entropy = 0.5 * (self._variance[known].log() + 1 + LOG_2PI).sum()
         gg = rows.observed_moments(self)
         return ViewStatistics(self.mask.sum(0), gg, zg, zz, self.log_likelihood, entropy)
 
-    def _latents_with_factors(self, rows: Rows) -> Tensor:
+    def _latents_with_factors(self, rows: Rows, variance: Tensor) -> Tensor:
         """Σ_n Cov(z_n, g_n), (D, K)."""
-        totals = rows.covariance.totals(self._variance)
+        totals = rows.covariance.totals(variance)
         return torch.einsum("pd,pkd->dk", totals, rows.gain(self))
 
 
-def sample_gaussian(name: str, rows: GaussianRows) -> Tensor:
-    """Emit the guide's ``latents`` of uncertain z; returns how far they lie from their mean, (rows, D)."""
+def sample_gaussian(name: str, rows: GaussianRows) -> Tensor | None:
+    """Emit the guide's ``latents`` where z is uncertain; returns how far they lie from their mean, (rows, D)."""
+    if rows.latent_variance is None:
+        return None
     scale = rows.latent_variance.sqrt().where(rows.mask > 0, 1.0)
     latents = dist.Normal(rows.mean, scale).mask(rows.mask > 0)
     return (pyro.sample(f"{name}.latents", latents.to_event(1)) - rows.mean) * rows.mask

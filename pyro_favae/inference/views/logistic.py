@@ -118,7 +118,7 @@ class LogisticRows(ViewRows, ABC):
         )
 
 
-class LogisticInference(ViewInference, ABC):
+class LogisticInference(ViewInference[Emission, LogisticRows], ABC):
     """Starts from labels read as real numbers at logit scale, with little noise."""
 
     creeping_noise = True

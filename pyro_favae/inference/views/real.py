@@ -10,7 +10,7 @@ from pyro_favae.models.views import Real
 from pyro_favae.models.views.real import RealEmission
 
 
-class RealInference(ViewInference):
+class RealInference(ViewInference[RealEmission, GaussianRows]):
     """q(z) is a point; the likelihood is the Jacobian of the change of units."""
 
     def rows(

@@ -21,6 +21,12 @@ class LatentStandardiser(nn.Module):
     points along a change of scale.
     """
 
+    batches: Tensor
+    mean: Tensor
+    variance: Tensor
+    pinned_mean: Tensor
+    pinned_variance: Tensor
+
     def __init__(self, latent_dim: int, momentum: float = 0.05) -> None:
         super().__init__()
         self.momentum = momentum
@@ -61,7 +67,7 @@ class LatentStandardiser(nn.Module):
         return spread.sqrt() / deviation, (centre - self.mean) / deviation
 
 
-class EncoderInference(ViewInference):
+class EncoderInference(ViewInference[DecoderEmission, "EncodedRows"]):
     """q(z | x) = N(μ(x), diag s(x)). FA-VAE paper, Eq. 7."""
 
     trained_by_gradient = True
@@ -96,7 +102,8 @@ class EncoderInference(ViewInference):
         """The same of the rows that have the view: (observed rows, D) each."""
         present, entries = observed.flatten(1).any(1), entries_of(observed)
         if not present.any():  # not every network takes no rows
-            return tuple(torch.zeros(2, 0, len(self.standardise.mean)).to(data))
+            mean, variance = torch.zeros(2, 0, len(self.standardise.mean)).to(data)
+            return mean, variance
         if present.all():
             return self.encode(data, emission, entries)
         return self.encode(data[present], emission, None if entries is None else entries[present])
@@ -114,7 +121,7 @@ class EncoderInference(ViewInference):
         density = emission.log_prob(latents, data[rows.mask[:, 0] > 0]).to(torch.float64)
         return (density if rows.entries is None else density * rows.entries).flatten(1).sum(1)
 
-    def sample_before(self, name: str, rows: GaussianRows) -> Tensor:
+    def sample_before(self, name: str, rows: "EncodedRows") -> Tensor | None:
         return sample_gaussian(name, rows)
 
 
@@ -124,6 +131,8 @@ class EncodedRows(GaussianRows):
     ``encoded`` keeps the moments of the rows that have the view, with gradients, ``entries`` what is observed of
     them, None for all, and ``draws`` the latents that a gradient step drew, None before it.
     """
+
+    latent_variance: Tensor  # an encoder is never certain
 
     def __init__(
         self,
