@@ -292,7 +292,7 @@ def fit_draws(fit: fv.Fit) -> Draws:
         view = fit.posterior.view(name)
         weights = view.weights.sample(OUR_DRAWS)
         draws |= {f"{name}.weights": weights[..., :-1], f"{name}.bias": weights[..., -1]}
-        draws[f"{name}.noise_precision"] = view.noise.sample(OUR_DRAWS)[:, 0]
+        draws[f"{name}.noise_precision"] = view.noise.q.sample(OUR_DRAWS)[:, 0]
     return draws
 
 
