@@ -1,5 +1,7 @@
 """Chains on small problems whose truth is known."""
 
+from functools import singledispatch
+
 import pyro
 import torch
 from pyro import poutine
@@ -43,17 +45,73 @@ def declared(weights=WEIGHT_PRIORS["ARD"], per_feature: bool = False, n_factors:
 
 
 def prior_draws(model: FAVAE, n: int) -> dict[str, Tensor]:
-    """n draws of all that is shared, (n, ...) each, by the model's own account."""
-    favae, _ = pyro_pair(model)
-    drawn: dict[str, list[Tensor]] = {}
-    for _ in range(n):
-        for name in model.views:
-            trace = poutine.trace(favae._sample_view).get_trace(name)
-            for site, node in trace.nodes.items():
-                kept = node["type"] == "sample" and not site.endswith(("features", "factors", "slab"))
-                if kept and not node["infer"].get("_deterministic"):
-                    drawn.setdefault(site, []).append(node["value"].detach())
-    return {site: torch.stack(values) for site, values in drawn.items()}
+    """n draws of all that is shared, (n, ...) each."""
+    drawn = {}
+    for name, view in model.views.items():
+        own = weights_above(model.weights_of(name), n, view.latent_dim, model.n_factors)
+        own["bias"] = torch.randn(n, view.latent_dim, dtype=torch.float64) * model.bias_precision**-0.5
+        noise = model.noise_of(name)
+        if isinstance(noise, priors.Gamma):
+            own["noise_precision"] = gamma(noise.shape, noise.rate, n, *[view.latent_dim] * noise.per_feature)
+        drawn |= {f"{name}.{site}": value for site, value in own.items()}
+    return drawn
+
+
+def gamma(shape: float, rate: float | Tensor, *size: int) -> Tensor:
+    return torch.distributions.Gamma(shape, 1.0).sample(size).to(torch.float64) / rate
+
+
+def normal(precision: Tensor) -> Tensor:
+    return torch.randn_like(precision) * precision**-0.5
+
+
+@singledispatch
+def weights_above(prior, n: int, d: int, k: int) -> dict[str, Tensor]:
+    """Draws of weights (n, D, K) and of what stands above them."""
+    raise NotImplementedError(type(prior).__name__)
+
+
+@weights_above.register
+def _(prior: priors.Normal, n, d, k):
+    return {"weights": normal(torch.full((n, d, k), prior.precision, dtype=torch.float64))}
+
+
+@weights_above.register
+def _(prior: priors.ARD, n, d, k):
+    relevance = gamma(prior.shape, prior.rate, n, k)
+    return {"relevance": relevance, "weights": normal(relevance[:, None].expand(n, d, k))}
+
+
+@weights_above.register
+def _(prior: priors.FeatureARD, n, d, k):
+    of_factors, of_features = (
+        gamma(prior.shape, prior.rate, n, k),
+        gamma(prior.feature_shape, prior.feature_rate, n, d),
+    )
+    weights = normal(of_features[..., None] * of_factors[:, None])
+    return {"relevance": of_factors, "feature_relevance": of_features, "weights": weights}
+
+
+@weights_above.register
+def _(prior: priors.SpikeSlab, n, d, k):
+    relevance = gamma(prior.shape, prior.rate, n, k)
+    inclusion = torch.distributions.Beta(prior.on, prior.off).sample((n, k)).to(torch.float64)
+    on = torch.bernoulli(inclusion[:, None].expand(n, d, k))
+    weights = normal(relevance[:, None].expand(n, d, k)) * torch.where(on > 0, 1.0, prior.spike)
+    return {"relevance": relevance, "inclusion": inclusion, "weights": weights}
+
+
+@weights_above.register
+def _(prior: priors.Horseshoe, n, d, k):
+    """Kept in proportion to what the slab says of the weights."""
+    many = 50 * n
+    rate, local_rate = gamma(0.5, prior.scale**-2, many, k), gamma(0.5, 1.0, many, d, k)
+    relevance, local = gamma(0.5, rate, many, k), gamma(0.5, local_rate, many, d, k)
+    weights = normal(local * relevance[:, None])
+    kept = torch.rand(many).log() < -weights.square().sum((1, 2)) / (2 * prior.slab**2)
+    sites = {"relevance_rate": rate, "relevance": relevance, "local_relevance_rate": local_rate}
+    sites |= {"local_relevance": local, "weights": weights}
+    return {name: value[kept][:n] for name, value in sites.items()}
 
 
 def draw_data(chains: Chains) -> Table:
@@ -75,7 +133,9 @@ def started(model: FAVAE, start: dict[str, Tensor], mask: Tensor) -> Chains:
     return chains
 
 
-def log_joint(model: FAVAE, sites: dict[str, Tensor], data: dict[str, Tensor], observed: dict[str, Tensor]) -> Tensor:
+def log_joint(
+    model: FAVAE, sites: dict[str, Tensor], data: dict[str, Tensor], observed: dict[str, Tensor]
+) -> Tensor:
     """log p(data, sites) by Pyro, nats."""
     favae, _ = pyro_pair(model, len(next(iter(data.values()))))
     with pyro.validation_enabled(False):

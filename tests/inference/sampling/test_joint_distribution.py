@@ -19,22 +19,29 @@ from tests.inference.sampling.simulated import (
     started,
 )
 
-CHAINS, SWEEPS = 500, 25
+CHAINS, SWEEPS = 2000, 15
 DOUBT = 1e-4  # of any one quantity
 
 
 def quantities(chains) -> dict[str, torch.Tensor]:
     """What is compared, (C,) each: of single sites, of their agreement, and of how the data agree with them."""
-    sites = chains.sites()
-    told = {f"{name}[{i}]": value.reshape(len(value), -1)[:, i] for name, value in sites.items() for i in (0, -1)}
+    told = {}
+    for name, value in chains.sites().items():
+        value = value.reshape(len(value), -1)
+        told[f"{name}, first"] = value[:, 0]
+        told[f"{name}, all"] = (value.log() if (value > 0).all() else value.square()).sum(1)
+        if f"{name.partition('.')[0]}.feature_relevance" == name:
+            factors = chains.sites()[name.replace("feature_", "")]
+            told[f"{name} and factors'"] = value.log().sum(1) - factors.log().sum(1)
     weights, noise = chains.globals
-    mean = chains.factors @ weights[..., :-1].mT + weights[:, None, :, -1]
+    g = chains.factors
+    mean = g @ weights[..., :-1].mT + weights[:, None, :, -1]
     residuals = (chains.table.latents - mean) * chains.table.mask
-    told["factors"] = chains.factors[:, 0, 0]
-    told["length of factors"] = chains.factors.square().sum((1, 2))
-    told["length of weights"] = sum(view.weights[..., :-1].square().sum((1, 2)) for view in chains.views)
+    told["a factor"], told["their lengths"] = g[:, 0, 0], g.square().sum((1, 2))
+    told["their means"], told["their angle"] = g.sum(1).square().sum(1), (g[..., 0] * g[..., 1]).sum(1)
+    told["angle of weights"] = (weights[..., 0] * weights[..., 1]).sum(1)
     told["misfit"] = (residuals.square() * noise[:, None]).sum((1, 2))
-    told["mean and bias"] = (mean.mean(1) * weights[..., -1]).sum(1)
+    told["fit and bias"] = (mean.mean(1) * weights[..., -1]).sum(1)
     for view in chains.views:
         squares = view.weights.square() * view.prior_precision
         told[f"{view.posterior.name}: weights by their precision"] = squares.sum((1, 2))
@@ -57,7 +64,10 @@ def test_prior_and_data_drawn_in_turns_stay_the_prior(name, per_feature, mask):
     model = declared(WEIGHT_PRIORS[name], per_feature)
     drawn = prior_draws(model, 2 * CHAINS)
     with torch.no_grad():
-        halves = ({site: value[part] for site, value in drawn.items()} for part in (slice(CHAINS), slice(CHAINS, None)))
+        halves = (
+            {site: value[part] for site, value in drawn.items()}
+            for part in (slice(CHAINS), slice(CHAINS, None))
+        )
         chains, fresh = (started(model, half, mask) for half in halves)
         for _ in range(SWEEPS):
             chains.sweep()
