@@ -44,7 +44,7 @@ def sample(
     draws so far.
 
     Raises :class:`SpecError` for a model that it cannot sample, naming the view or prior, :class:`DataError` for data
-    that do not fit and for draws that would take more than ``max_gigabytes``, :class:`NumericalError` if numbers go bad.
+    that do not fit and for draws that would take over ``max_gigabytes``, :class:`NumericalError` if numbers go bad.
     """
     require_fit("sample", fit)
     require_count("sample", draws=draws, chains=chains, thin=thin)

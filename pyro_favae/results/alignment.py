@@ -40,7 +40,7 @@ def reordered(sites: Sites, posterior: Posterior) -> dict[str, Tensor]:
 def has_factors(site: str) -> bool:
     """Whether the last dimension of a view's global site is that of the factors, not of the features."""
     own = site.rpartition(".")[2]
-    return own not in ("bias", "noise_precision") and not own.startswith("feature")
+    return own not in ("bias", "noise_precision", "communality") and not own.startswith("feature")
 
 
 def _taken(value: Tensor, order: Tensor) -> Tensor:

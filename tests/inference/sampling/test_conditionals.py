@@ -74,7 +74,7 @@ def moments(monkeypatch, draw, size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def assert_gaussian(function, mean: torch.Tensor, covariance: torch.Tensor) -> None:
-    """A log density of vectors (n, K) that are independent: zero gradient at the mean, and the Hessian that belongs."""
+    """A log density of vectors (n, K) that are independent: no gradient at the mean, and the Hessian that belongs."""
     at = mean.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(function(at), at)
     assert gradient.abs().max() < 1e-8
