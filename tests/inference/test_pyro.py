@@ -31,7 +31,7 @@ from pyro_favae.models.views import (
     View,
 )
 from tests.inference.check_priors import latent_sites
-from tests.inference.problems import randomise
+from tests.inference.problems import PROPER, randomise
 
 N, DRAWS = 12, 200
 

@@ -113,15 +113,15 @@ def test_reordering_takes_relevances_along(problem):
 
 def test_in_arviz_chains_can_be_judged(problem):
     data, _, samples, _ = problem
-    idata = fv.to_arviz(samples, data, draws=50, seed=0, local=True, progress=False)
+    idata = fv.to_arviz(samples, data, draws=10, seed=0, local=True, progress=False)
     posterior = idata["posterior"]
     assert posterior["left.communality"].dims == ("chain", "draw", "left.feature")
     assert list(posterior["left.feature"].values) == ["a", "b", "c", "d"]
-    assert posterior["left.weights"].shape == (4, 50, 4, 2)
-    shared = samples.shared_covariance("left")[:, np.linspace(0, 249, 50).round().astype(int)]
+    assert posterior["left.weights"].shape == (4, 10, 4, 2)
+    shared = samples.shared_covariance("left")[:, np.linspace(0, 249, 10).round().astype(int)]
     np.testing.assert_allclose(posterior["left.communality"], np.diagonal(shared, axis1=-2, axis2=-1))
-    assert idata["posterior_predictive"]["left.data"].shape == (4, 50, ROWS, 4)
-    assert idata["log_likelihood"]["data"].shape == (4, 50, ROWS)
+    assert idata["posterior_predictive"]["left.data"].shape == (4, 10, ROWS, 4)
+    assert idata["log_likelihood"]["data"].shape == (4, 10, ROWS)
     assert "rotation" in posterior.attrs["sampling"]
     whole = fv.to_arviz(samples)["posterior"]
     rhat = arviz.rhat(whole, var_names=["left.communality", "left.bias", "left.noise_precision"])
@@ -129,14 +129,18 @@ def test_in_arviz_chains_can_be_judged(problem):
 
 
 def test_rows_sites_in_arviz_follow_their_draw(problem):
-    """The noise of what is drawn is that of the data: factors of another draw would not fit the weights."""
-    data, fit, samples, _ = problem
+    """Factors reproduce the data with the weights of their own draw, not with those of another."""
+    data, _, samples, _ = problem
     idata = fv.to_arviz(samples, data, draws=40, seed=0, local=True, log_likelihood=False, progress=False)
-    posterior, observed = idata["posterior"], idata["observed_data"]["right.data"]
-    mean = np.einsum("cnrk,cndk->cnrd", posterior["factors"], posterior["right.weights"])
-    residual = observed.values - mean - posterior["right.bias"].values[:, :, None]
-    noise = fit.model.emission("right").unit.numpy() / np.sqrt(2.0)
-    np.testing.assert_allclose(np.nanstd(residual, axis=(0, 1, 2)), noise, rtol=0.25)
+    posterior = idata["posterior"]
+    weights, bias = posterior["right.weights"].values, posterior["right.bias"].values[:, :, None]
+
+    def misfit(factors: np.ndarray) -> float:
+        mean = np.einsum("cnrk,cndk->cnrd", factors, weights) + bias
+        return np.nanmean((data["right"] - mean) ** 2)
+
+    own = posterior["factors"].values
+    assert misfit(own) < 0.7 * misfit(np.roll(own, 20, axis=1))
 
 
 @pytest.mark.parametrize(
