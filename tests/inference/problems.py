@@ -28,6 +28,7 @@ class Kind(NamedTuple):
     entries: bool = False  # whether single entries are missing
 
 
+PROPER = {"weights": ARD(2.0, 2.0), "noise": Gamma(2.0, 2.0), "bias_precision": 1.0}
 MIXTURE = Mixture(2, mean_precision=0.5, concentration=2.0)
 COMBINATIONS = {
     "real": ([Kind("real", 5), Kind("real", 4), Kind("real", 2)], StandardNormal()),

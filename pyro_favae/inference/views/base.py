@@ -32,6 +32,10 @@ class ViewInference(nn.Module, ABC, Generic[EmissionT, RowsT]):
         """The same while learning starts; views whose inference is slow start from a Gaussian stand-in."""
         return self.rows(data, observed, view, emission)
 
+    def known_latents(self, data: Tensor, emission: EmissionT) -> Tensor | None:
+        """The latents (rows, D) that data (rows, *event) are, which a sampler then need not draw; None if unknown."""
+        return None
+
     def evaluate(self, rows: RowsT, data: Tensor, emission: EmissionT) -> None:
         """Fill in the expected log likelihood of rows whose view needs a network for it."""
         return

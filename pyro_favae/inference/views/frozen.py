@@ -21,6 +21,10 @@ class FrozenInference(ViewInference[FrozenEmission, GaussianRows]):
             return GaussianRows(view, observed, mean, log_likelihood=log_jacobian(emission.unit, observed))
         return GaussianRows(view, observed, mean, variance)
 
+    def known_latents(self, data: Tensor, emission: FrozenEmission) -> Tensor | None:
+        mean, variance = emission.encode(data)
+        return mean if variance is None else None
+
     def sample_before(self, name: str, rows: GaussianRows) -> Tensor | None:
         return sample_gaussian(name, rows)
 
