@@ -80,40 +80,40 @@ def to_arviz(
     :class:`SpecError` for ``local`` without data.
     """
     samples = fit if isinstance(fit, Samples) else None
-    fit = fit if samples is None else samples.fit
+    source = fit.fit if isinstance(fit, Samples) else fit
     if draws is None:
         draws = FIT_DRAWS if samples is None else samples.draws
     require_count("to_arviz", draws=draws, n_latents=n_latents)
     require_positive("to_arviz", max_gigabytes=max_gigabytes)
     if local and data is None:
         raise SpecError("to_arviz: local draws are of the rows of some data, but data is None")
-    dataset = None if data is None else prepare(fit.declaration, data)
+    dataset = None if data is None else prepare(source.declaration, data)
     chains = 1 if samples is None else samples.chains
     wanted = Wanted(
-        fit, dataset, chains * draws, local, predictive and dataset is not None, exact=samples is not None
+        source, dataset, chains * draws, local, predictive and dataset is not None, exact=samples is not None
     )
     wanted.require_memory(max_gigabytes)
-    dimensions = Dimensions(fit, dataset, chains)
-    with seeded(fit.guide, seed):
-        drawn = global_draws(fit.guide, draws) if samples is None else _spaced(samples, draws)
-        groups = {"posterior": _globals(fit, drawn)}
+    dimensions = Dimensions(source, dataset, chains)
+    with seeded(source.guide, seed):
+        drawn = global_draws(source.guide, draws) if samples is None else _spaced(samples, draws)
+        groups = {"posterior": _globals(source, drawn)}
         if samples is not None:
-            groups["posterior"] |= _communality(fit, groups["posterior"])
+            groups["posterior"] |= _communality(source, groups["posterior"])
         if dataset is not None:
-            rows, predicted, observed = rows_drawn(fit, dataset, drawn, wanted)
+            rows, predicted, observed = rows_drawn(source, dataset, drawn, wanted)
             groups["posterior"] |= rows
             groups["posterior_predictive"], groups["observed_data"] = predicted, observed
             if log_likelihood:
                 likelihoods = row_log_likelihood(
-                    fit.guide, dataset, drawn, _generator(fit), n_latents, progress=progress
+                    source.guide, dataset, drawn, _generator(source), n_latents, progress=progress
                 )
                 groups["log_likelihood"] = _log_likelihood(*likelihoods, dimensions)
     made = {name: dimensions.dataset(name, values) for name, values in groups.items() if values}
     made["posterior"].attrs["sampling"] = SAMPLING if samples is None else CHAINS
     if "log_likelihood" in made:
         made["log_likelihood"].attrs["conditional"] = CONDITIONAL
-    if len(fit.history):
-        made["history"] = _history(fit)
+    if len(source.history):
+        made["history"] = _history(source)
     return _container(made)
 
 

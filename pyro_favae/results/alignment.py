@@ -27,10 +27,10 @@ def reordered(sites: Sites, posterior: Posterior) -> dict[str, Tensor]:
     """By order and sign alone, the assignment of the weights' columns to those of q that correlates most."""
     resemblance = _resemblance(sites, posterior)
     weights = [f"{name}.weights" for name in posterior.names]
-    lengths = sum(sites[name].square().sum(-2) for name in weights).sqrt().clamp_min(1e-300)
+    lengths = torch.cat([sites[name] for name in weights], -2).norm(dim=-2).clamp_min(1e-300)
     scores = (resemblance / lengths[..., None]).abs().flatten(0, -3).numpy()
-    order = np.stack([linear_sum_assignment(score.T, maximize=True)[1] for score in scores])
-    order = torch.as_tensor(order).reshape(lengths.shape)
+    assigned = np.stack([linear_sum_assignment(score.T, maximize=True)[1] for score in scores])
+    order = torch.as_tensor(assigned).reshape(lengths.shape)
     own = resemblance.gather(-2, order[..., None, :])[..., 0, :]
     sign = torch.where(own < 0, -1.0, 1.0)
     changed = {name: _taken(value, order) if has_factors(name) else value for name, value in sites.items()}
@@ -51,5 +51,6 @@ def _taken(value: Tensor, order: Tensor) -> Tensor:
 
 def _resemblance(sites: Sites, posterior: Posterior) -> Tensor:
     """Inner products of each draw's columns of weights with those of q, by the noise, (chains, draws, K, K)."""
-    targets = {view.name: (view.noise.mean[:, None] * view.weights.weights).cpu() for view in posterior.views}
-    return sum(sites[f"{name}.weights"].mT @ target for name, target in targets.items())
+    targets = [(view.noise.mean[:, None] * view.weights.weights).cpu() for view in posterior.views]
+    weights = torch.cat([sites[f"{name}.weights"] for name in posterior.names], -2)
+    return weights.mT @ torch.cat(targets)

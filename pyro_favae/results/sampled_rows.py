@@ -1,6 +1,7 @@
 """What draws of the globals say of rows: factors drawn exactly for each, and predictions averaged over all."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -36,21 +37,23 @@ def predict(
     """Moments over all draws, noise included, and ``n_draws`` of them, evenly spaced."""
     emission, count = guide.model.emission(name), len(next(iter(flat.values())))
     kept = torch.linspace(0, count - 1, n_draws).round().long()
-    first, second, centre, draws = 0.0, 0.0, None, []
+    centre: Tensor | None = None  # so that squares keep their digits
+    first = second = torch.zeros((), dtype=torch.float64, device=guide.device)
+    draws = []
     with seeded(guide, seed):
         for part, factors in factors_by_draw(guide, dataset, flat):
             weights, noise = _globals(guide, flat, [name], part)
             latents = factors @ weights[..., :-1].mT + weights[:, None, :, -1]
-            centre = latents.mean(0) if centre is None else centre  # so that squares keep their digits
+            centre = latents.mean(0) if centre is None else centre
             first = first + (latents - centre).sum(0)
             second = second + (latents - centre).square().sum(0) + (1 / noise).sum(0)
             wanted = kept[(kept >= part.start) & (kept < part.stop)] - part.start
             drawn = latents[wanted] + torch.randn_like(latents[wanted]) * noise[wanted, None] ** -0.5
             draws.append(emission.decode(drawn).cpu().numpy())
-    mean = first / count
-    moments = emission.moments(centre + mean, second / count - mean.square())
+    above = first / count
+    moments = emission.moments(cast(Tensor, centre) + above, second / count - above.square())
     columns = guide.declaration.views[name].column_names
-    mean, variance = (moment.cpu().numpy() for moment in moments)
+    mean, variance = (moment.cpu().numpy() for moment in cast(tuple[Tensor, Tensor], moments))
     return Prediction(
         mean, np.sqrt(variance), np.concatenate(draws) if n_draws else None, dataset.index, columns
     )

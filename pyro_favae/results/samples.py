@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -49,7 +49,9 @@ class Samples:
     def weights(self, view: str) -> np.ndarray:
         """Draws of a view's weights, (chains, draws, D, K)."""
         require_view(self.fit.declaration, view)
-        unit = self.fit.model.emission(view).unit.cpu()
+        unit = cast(
+            Tensor, self.fit.model.emission(view).unit
+        ).cpu()  # every view that can be sampled has one
         return (self.sites[f"{view}.weights"] * unit[:, None]).numpy()
 
     def shared_covariance(self, *views: str) -> np.ndarray:

@@ -78,7 +78,7 @@ class FeatureARDPosterior(WeightPriorPosterior):
         squares = (features[..., None, :] @ second)[..., 0, :]
         factors = update_gamma(self._factor_prior, n_features, squares).draw()
         of_factors, of_features = self._factor_prior, self._feature_prior
-        surplus = n_factors * of_factors.shape - n_features * of_features.shape
+        surplus = float(n_factors * of_factors.shape - n_features * of_features.shape)
         up = of_factors.rate * factors.sum(-1, keepdim=True)
         scale = draw_scale(surplus, up, of_features.rate * features.sum(-1, keepdim=True))
         return {"relevance": scale * factors, "feature_relevance": features / scale}

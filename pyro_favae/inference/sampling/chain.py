@@ -18,7 +18,7 @@ from pyro_favae.inference.sampling.orbit import draw_change
 from pyro_favae.inference.sampling.table import Globals, Table
 from pyro_favae.models.priors import StandardNormal
 
-Sites = dict[str, Tensor]  # (C, ...) by the model's names
+Sites = Mapping[str, Tensor]  # (C, ...) by the model's names
 
 
 class ViewChains:
@@ -35,7 +35,7 @@ class ViewChains:
         self.weights = torch.cat([own.pop("weights"), own.pop("bias")[..., None]], -1)  # (C, D, L)
         self.noise = own.pop("noise_precision", posterior.noise.mean).reshape(-1, len(posterior.noise.mean))
         self.noise = self.noise.expand(len(self.weights), -1)  # (C, 1 or D)
-        self.above = own
+        self.above: Sites = own
 
     @property
     def prior_precision(self) -> Tensor:
