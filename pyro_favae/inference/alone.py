@@ -22,6 +22,7 @@ from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.start import calibrate
 from pyro_favae.inference.step import NetworkStep
 from pyro_favae.inference.views.vae import EncodedRows
+from pyro_favae.inference.watch import Watch, watched
 
 
 class PlainTraining:
@@ -45,7 +46,7 @@ class PlainTraining:
         self.passes = Passes(guide, dataset, settings.batch_size, self.rest.interrupt, self.processes)
         steps = self.passes.batches * settings.epochs
         self.step = NetworkStep(guide, [name], settings.learning_rate, steps, self.processes)
-        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.generator, self.watch = torch.Generator().manual_seed(settings.seed), Watch()
         self.records: list[dict] = []
         self.ended = False
         self._begin = time.perf_counter()
@@ -54,7 +55,7 @@ class PlainTraining:
 
     def _open_pass(self) -> None:
         self.seed = int(torch.randint(SEEDS, (), generator=self.generator))  # of the pass's order
-        self.position, self.likelihood, self.divergence = 0, 0.0, 0.0
+        self.position, self.sums = 0, torch.zeros(2, dtype=torch.float64, device=self.guide.device)
 
     def state_dict(self) -> State:
         """All that the rest of the training depends on, taken between two minibatches."""
@@ -78,7 +79,7 @@ class PlainTraining:
         self.records, self.ended = list(state["records"]), state["ended"]
         self._begin = time.perf_counter() - state["seconds"]
         self.seed, self.position, *sums = state["pass"]
-        self.likelihood, self.divergence = sums if self.processes.rank == 0 else (0.0, 0.0)
+        self.sums = self.sums.new_tensor(sums if self.processes.rank == 0 else [0.0, 0.0])
         self.generator.set_state(state["generator"])
         set_random_state(state["random"], self.guide.device)
         self.processes.own_draws()
@@ -120,7 +121,8 @@ class PlainTraining:
     def _pass(self) -> None:
         snapshot = self.guide.train().snapshot()
         for batch in self.passes.shuffled(self.seed, self.position):
-            self._take(batch, snapshot)
+            with watched(self.watch):
+                self._take(batch, snapshot)
             self.rest(len(self.records))
         likelihood, divergence = self._sums()
         record = {"elbo": likelihood - divergence, "likelihood": likelihood, "divergence": divergence}
@@ -129,17 +131,17 @@ class PlainTraining:
 
     def _sums(self) -> list[float]:
         """Likelihood and divergence of the present pass's rows, of all processes."""
-        own = torch.tensor([self.likelihood, self.divergence], dtype=torch.float64, device=self.guide.device)
-        return self.processes.summed([own])[0].tolist()
+        self.watch.ask()
+        return self.processes.summed([self.sums])[0].tolist()
 
     def _take(self, batch: Batch, snapshot: Snapshot) -> None:
         self.position += 1
-        views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
+        views = self.guide.view_rows(batch.data, batch.seen, snapshot=snapshot)
         rows = views[self.name]
         self.step(batch.data, views, standard_normal)
-        if rows.mask.any():
-            self.likelihood += float(rows.log_likelihood)
-            self.divergence += float(divergence_from_standard_normal(*rows.encoded).detach())
+        if rows.observed.count:
+            divergence = divergence_from_standard_normal(*rows.encoded).detach()
+            self.sums += torch.stack([rows.log_likelihood, divergence.to(torch.float64)])
 
     def read_units(self) -> None:
         """Let the view read its units off the data."""
@@ -161,7 +163,7 @@ class PlainTraining:
 def standard_normal(rows: EncodedRows) -> dist.TorchDistribution:
     """N(0, I) for each row that has the view."""
     zero = torch.zeros_like(rows.encoded[0])
-    return dist.Normal(zero, torch.ones_like(zero)).to_event(1)
+    return dist.Normal(zero, torch.ones_like(zero), validate_args=False).to_event(1)
 
 
 def divergence_from_standard_normal(mean: Tensor, variance: Tensor) -> Tensor:

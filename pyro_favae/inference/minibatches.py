@@ -7,12 +7,14 @@ import torch
 from pyro_favae.data.dataset import Batch
 from pyro_favae.inference.global_updates import GlobalUpdates
 from pyro_favae.inference.guide import LEARNING_STEPS
+from pyro_favae.inference.other_views import prior_from_other_views
 from pyro_favae.inference.passes import Passes
 from pyro_favae.inference.plan import Plan
 from pyro_favae.inference.rest import RestPoints
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.statistics import Statistics
-from pyro_favae.inference.step import NetworkStep, prior_from_other_views
+from pyro_favae.inference.step import NetworkStep
+from pyro_favae.inference.watch import Watch, watched
 
 STOCHASTIC_FORGETTING = 0.7  # the t-th minibatch weighs t^-0.7, and at least its share of the rows
 ROTATION_STEPS = 10  # minibatches between rotations where no network is trained
@@ -29,7 +31,7 @@ class MinibatchPasses:
     def __init__(self, passes: Passes, plan: Plan, step: NetworkStep | None, updates: GlobalUpdates) -> None:
         """step: of the networks, None where none is trained."""
         self.passes, self.plan, self.step, self.updates = passes, plan, step, updates
-        self.guide, self.processes = passes.guide, passes.processes
+        self.guide, self.processes, self.watch = passes.guide, passes.processes, Watch()
         self.forget()
 
     def forget(self) -> None:
@@ -40,7 +42,8 @@ class MinibatchPasses:
         self.position = 0  # minibatches of the present pass
 
     def state_dict(self) -> dict:
-        """What the next minibatch depends on besides the guide."""
+        """What the next minibatch depends on besides the guide; raises an error for numbers that went bad."""
+        self.watch.ask()
         return {
             "running": None if self.running is None else self.total().state_dict(),
             "seen": self.seen,
@@ -68,7 +71,8 @@ class MinibatchPasses:
             self.seed, self.position = int(torch.randint(SEEDS, (), generator=generator)), 0
         snapshot = self.guide.train().snapshot()
         for batch in self.passes.shuffled(self.seed, self.position):
-            self._take(batch, snapshot)
+            with watched(self.watch):
+                self._take(batch, snapshot)
             if learn and self.position % self.plan.every == 0:
                 self._update()
                 snapshot = self.guide.snapshot()
@@ -79,7 +83,12 @@ class MinibatchPasses:
         """A step of the networks, and the minibatch's statistics added."""
         views = self.passes.view_rows(batch, snapshot)
         rows = self.guide.infer(
-            views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS, groups=batch.groups
+            views,
+            batch.n,
+            snapshot=snapshot,
+            iterations=LEARNING_STEPS,
+            tolerance=0.0,
+            groups=batch.host_groups,
         )
         if self.step is not None:
             self.step(batch.data, views, partial(prior_from_other_views, snapshot, rows))
@@ -100,7 +109,8 @@ class MinibatchPasses:
         self.running = self.processes.part_of(total)
 
     def total(self) -> Statistics:
-        """What was seen so far, by all processes."""
+        """What was seen so far, by all processes; raises an error for numbers that went bad."""
+        self.watch.ask()
         return self.processes.total(self.running)
 
     def settle(self) -> Statistics:

@@ -75,7 +75,7 @@ class Passes:
             inference, emission = self.guide.inference(name), self.guide.model.emission(name)
             inference.evaluate(views[name], batch.data[name], emission)
         rows = self.guide.infer(
-            views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE, groups=batch.groups
+            views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE, groups=batch.host_groups
         )
         return rows.statistics()
 
@@ -94,7 +94,7 @@ class Passes:
 
     def view_rows(self, batch: Batch, snapshot: Snapshot, start: bool = False) -> dict[str, ViewRows]:
         """What each view says about a batch; those encoded before are not read again."""
-        read = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
+        read = self.guide.view_rows(batch.data, batch.seen, snapshot=snapshot, start=start)
         return {
             name: read[name] if name in read else self.encodings[name].rows(batch.rows, snapshot.views[name])
             for name in self.guide.names

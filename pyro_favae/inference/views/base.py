@@ -5,6 +5,7 @@ from functools import singledispatch
 
 from torch import Tensor, nn
 
+from pyro_favae.data.observed import Observed
 from pyro_favae.inference.rows import ViewRows
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.models.views import Emission, View
@@ -21,10 +22,10 @@ class ViewInference(nn.Module, ABC):
     start_precision: float | None = None  # noise precision to start from, where a stand-in's means nothing
 
     @abstractmethod
-    def rows(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> ViewRows:
-        """What the view says about a batch: data (rows, *event), observed (rows, 1) or (rows, D) booleans."""
+    def rows(self, data: Tensor, observed: Observed, view: ViewSnapshot, emission: Emission) -> ViewRows:
+        """What the view says about a batch: data (rows, *event), observed (rows, 1) or (rows, D)."""
 
-    def start(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> ViewRows:
+    def start(self, data: Tensor, observed: Observed, view: ViewSnapshot, emission: Emission) -> ViewRows:
         """The same while learning starts; views whose inference is slow start from a Gaussian stand-in."""
         return self.rows(data, observed, view, emission)
 
