@@ -8,9 +8,9 @@ batches of the same bytes, and nothing else. Run it as
         [--threads 1 2] [--device auto] [--passes 7]
 
 small: 28 × 28 images, 20 latents, 256 rows a step. favae: the FA-VAE paper's network, 3 × 64 × 64, 100 latents, 64
-rows a step. Beside the images stands a table, binary attributes or real numbers. Rows a second are medians over passes;
-`ratio` is the median of the ratios of neighbouring passes, its bar 0.90, and `CPU ratio` that of processor time, which
-other jobs on the machine disturb less.
+rows a step. Beside the images stands a table, binary attributes or real numbers. Rows a second are medians over
+passes; `ratio` is the median of the ratios of neighbouring passes, its bar 0.90, and `CPU ratio` that of processor
+time, which other jobs on the machine disturb less.
 """
 
 import argparse

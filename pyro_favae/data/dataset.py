@@ -1,13 +1,15 @@
 """Aligned rows of several views, and minibatches of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from pyro_favae.data.ahead import read_each
 from pyro_favae.data.moments import merged, moments_of
 from pyro_favae.data.observed import Observed, on_device
 from pyro_favae.data.source import PartSource, ReindexedSource, Source
@@ -103,7 +105,7 @@ class Dataset:
     def batch(self, rows: slice | Tensor, device: torch.device, names: Sequence[str] | None = None) -> Batch:
         """Take rows of some views, all when left out, to the device."""
         names = list(self.views) if names is None else names
-        return self._batch(rows, {name: self.views[name].taken(rows) for name in names}, device)
+        return self._batch(rows, _taken({name: self.views[name] for name in names}, rows), device)
 
     def _batch(
         self, rows: slice | Tensor, taken: Mapping[str, tuple[Tensor, Tensor]], device: torch.device
@@ -116,10 +118,10 @@ class Dataset:
 
     def in_order(
         self, size: int, device: torch.device, names: Sequence[str] | None = None
-    ) -> Iterator[Batch]:
+    ) -> Generator[Batch, None, None]:
         """Every row once, in order, at most ``size`` at a time."""
-        for start in range(0, len(self), size):
-            yield self.batch(slice(start, start + size), device, names)
+        parts = [slice(start, start + size) for start in range(0, len(self), size)]
+        yield from self._each(parts, device, names, seed=0)
 
     def shuffled(
         self,
@@ -129,14 +131,25 @@ class Dataset:
         names: Sequence[str] | None = None,
         start: int = 0,
         batches: int | None = None,
-    ) -> Iterator[Batch]:
+    ) -> Generator[Batch, None, None]:
         """Every row once, in random order, in batches of nearly equal size of at most ``size``.
 
         start: batches at the beginning that are left out. batches: so many in the place of what the size gives.
         """
         order = torch.randperm(len(self), generator=generator)
-        for rows in order.tensor_split(batches or -(-len(self) // size))[start:]:
-            yield self.batch(rows, device, names)
+        parts = order.tensor_split(batches or -(-len(self) // size))[start:]
+        yield from self._each(parts, device, names, generator.initial_seed())
+
+    def _each(
+        self, parts: Sequence[slice | Tensor], device: torch.device, names: Sequence[str] | None, seed: int
+    ) -> Iterator[Batch]:
+        views = {name: self.views[name] for name in (self.views if names is None else names)}
+        streamed = {name: view for name, view in views.items() if view.source.streamed}
+        held = {name: view for name, view in views.items() if name not in streamed}
+        with closing(read_each(partial(_taken, streamed), parts, bool(streamed), seed)) as read:
+            for rows, taken in read:
+                taken = taken | _taken(held, rows)
+                yield self._batch(rows, {name: taken[name] for name in views}, device)
 
     def moments(self, name: str, size: int, device: torch.device) -> Moments:
         """Moments of a view's observed entries, ``size`` rows at a time, by column: the data's last dimension."""
@@ -145,6 +158,10 @@ class Dataset:
             for batch in self.in_order(size, device, [name])
         )
         return reduce(merged, (moments_of(*table) for table in tables))
+
+
+def _taken(views: Mapping[str, ViewData], rows: slice | Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    return {name: view.taken(rows) for name, view in views.items()}
 
 
 def _table(values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:

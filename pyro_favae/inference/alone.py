@@ -1,6 +1,7 @@
 """Training one view by itself: a plain VAE, z ~ N(0, I)."""
 
 import time
+from contextlib import closing
 from functools import reduce
 
 import pandas as pd
@@ -23,6 +24,7 @@ from pyro_favae.inference.start import calibrate
 from pyro_favae.inference.step import NetworkStep
 from pyro_favae.inference.views.vae import EncodedRows
 from pyro_favae.inference.watch import Watch, watched
+from pyro_favae.models.execution import Execution
 
 
 class PlainTraining:
@@ -42,6 +44,7 @@ class PlainTraining:
         """keep: stores the training's state at rest points."""
         self.guide, self.name, self.dataset, self.settings = guide, name, dataset, settings
         self.processes = Processes.present()
+        self.execution = Execution(settings.precision, settings.compile, guide.device)
         self.rest = RestPoints(self.state_dict, keep, self.processes)
         self.passes = Passes(guide, dataset, settings.batch_size, self.rest.interrupt, self.processes)
         steps = self.passes.batches * settings.epochs
@@ -120,10 +123,11 @@ class PlainTraining:
 
     def _pass(self) -> None:
         snapshot = self.guide.train().snapshot()
-        for batch in self.passes.shuffled(self.seed, self.position):
-            with watched(self.watch):
-                self._take(batch, snapshot)
-            self.rest(len(self.records))
+        with closing(self.passes.shuffled(self.seed, self.position)) as batches:
+            for batch in batches:
+                with watched(self.watch), self.execution.running():
+                    self._take(batch, snapshot)
+                self.rest(len(self.records))
         likelihood, divergence = self._sums()
         record = {"elbo": likelihood - divergence, "likelihood": likelihood, "divergence": divergence}
         self.records.append({**record, "seconds": time.perf_counter() - self._begin})

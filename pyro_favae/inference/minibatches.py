@@ -1,5 +1,6 @@
 """Learning from minibatches: networks and closed forms together, or closed forms alone."""
 
+from contextlib import closing
 from functools import partial
 
 import torch
@@ -15,6 +16,7 @@ from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.statistics import Statistics
 from pyro_favae.inference.step import NetworkStep
 from pyro_favae.inference.watch import Watch, watched
+from pyro_favae.models.execution import Execution
 
 STOCHASTIC_FORGETTING = 0.7  # the t-th minibatch weighs t^-0.7, and at least its share of the rows
 ROTATION_STEPS = 10  # minibatches between rotations where no network is trained
@@ -28,9 +30,17 @@ class MinibatchPasses:
     two minibatches a pass may be left and, from its state and the posterior, be continued.
     """
 
-    def __init__(self, passes: Passes, plan: Plan, step: NetworkStep | None, updates: GlobalUpdates) -> None:
-        """step: of the networks, None where none is trained."""
+    def __init__(
+        self,
+        passes: Passes,
+        plan: Plan,
+        step: NetworkStep | None,
+        updates: GlobalUpdates,
+        execution: Execution,
+    ) -> None:
+        """step: of the networks, None where none is trained. execution: how they are run."""
         self.passes, self.plan, self.step, self.updates = passes, plan, step, updates
+        self.execution = execution
         self.guide, self.processes, self.watch = passes.guide, passes.processes, Watch()
         self.forget()
 
@@ -70,13 +80,14 @@ class MinibatchPasses:
         if self.seed is None:
             self.seed, self.position = int(torch.randint(SEEDS, (), generator=generator)), 0
         snapshot = self.guide.train().snapshot()
-        for batch in self.passes.shuffled(self.seed, self.position):
-            with watched(self.watch):
-                self._take(batch, snapshot)
-            if learn and self.position % self.plan.every == 0:
-                self._update()
-                snapshot = self.guide.snapshot()
-            rest(passes)
+        with closing(self.passes.shuffled(self.seed, self.position)) as batches:
+            for batch in batches:
+                with watched(self.watch), self.execution.running():
+                    self._take(batch, snapshot)
+                if learn and self.position % self.plan.every == 0:
+                    self._update()
+                    snapshot = self.guide.snapshot()
+                rest(passes)
         self.seed = None
 
     def _take(self, batch: Batch, snapshot: Snapshot) -> None:

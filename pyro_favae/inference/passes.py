@@ -1,6 +1,7 @@
 """Passes over every row: what the views say under the present posterior, and the sums of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 
 import torch
 
@@ -85,7 +86,7 @@ class Passes:
         for batch in self._in_order():
             yield list(self.view_rows(batch, snapshot, start=True).values())
 
-    def shuffled(self, seed: int, start: int = 0) -> Iterator[Batch]:
+    def shuffled(self, seed: int, start: int = 0) -> Generator[Batch, None, None]:
         """Minibatches in the random order that a seed gives, every row once, from the ``start``-th on."""
         generator = torch.Generator().manual_seed(seed + self.processes.rank)
         return self.dataset.shuffled(
@@ -112,10 +113,11 @@ class Passes:
             del self.encodings[name]
 
     def _in_order(self) -> Iterator[Batch]:
-        for batch in self.dataset.in_order(self.chunk, self.guide.device, self._read):
-            if self.processes.count == 1:  # several processes may only end together
-                self.interrupt.check()
-            yield batch
+        with closing(self.dataset.in_order(self.chunk, self.guide.device, self._read)) as batches:
+            for batch in batches:
+                if self.processes.count == 1:  # several processes may only end together
+                    self.interrupt.check()
+                yield batch
 
     @property
     def _read(self) -> list[str]:

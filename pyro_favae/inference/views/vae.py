@@ -7,6 +7,7 @@ from pyro_favae.data.observed import Observed
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import ViewInference, view_inference
 from pyro_favae.inference.views.gaussian import GaussianRows, sample_gaussian
+from pyro_favae.models.execution import run
 from pyro_favae.models.views.decoder import DecoderEmission, DecoderView, encoded_moments
 
 #: fewest rows whose moments can stand for the data set's
@@ -79,7 +80,7 @@ class EncoderInference(ViewInference):
 
         entries: booleans (rows, *event), None where all are observed.
         """
-        output = self.encoder(emission.inputs(data, entries))
+        output = run(self.encoder, emission.inputs(data, entries))
         mean, log_variance = encoded_moments(output, len(data), len(self.standardise.mean))
         return self.standardise(mean, log_variance.clamp(-14, 8).exp())
 
