@@ -30,7 +30,7 @@ WARM_UP = 2  # pairs of passes that are not counted
 BESIDE = ("real", "binary")
 
 #: shape, latents, factors, rows a step, steps a pass
-PROBLEMS = {"small": ((1, 28, 28), 20, 10, 256, 16), "favae": ((3, 64, 64), 100, 20, 64, 4)}
+PROBLEMS = {"small": ((1, 28, 28), 20, 10, 256, 16), "favae": ((3, 64, 64), 100, 20, 64, 3)}
 
 
 def layers(network: str, shape: Sequence[int], latents: int) -> tuple[nn.Module, nn.Module]:

@@ -125,8 +125,7 @@ class PlainTraining:
         snapshot = self.guide.train().snapshot()
         with closing(self.passes.shuffled(self.seed, self.position)) as batches:
             for batch in batches:
-                with watched(self.watch), self.execution.running():
-                    self._take(batch, snapshot)
+                self.take(batch, snapshot)
                 self.rest(len(self.records))
         likelihood, divergence = self._sums()
         record = {"elbo": likelihood - divergence, "likelihood": likelihood, "divergence": divergence}
@@ -137,6 +136,11 @@ class PlainTraining:
         """Likelihood and divergence of the present pass's rows, of all processes."""
         self.watch.ask()
         return self.processes.summed([self.sums])[0].tolist()
+
+    def take(self, batch: Batch, snapshot: Snapshot) -> None:
+        """A step of the networks, without waiting for the device."""
+        with watched(self.watch), self.execution.running():
+            self._take(batch, snapshot)
 
     def _take(self, batch: Batch, snapshot: Snapshot) -> None:
         self.position += 1

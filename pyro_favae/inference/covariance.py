@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from pyro_favae.data.observed import on_device
-from pyro_favae.inference.linear_algebra import cholesky
+from pyro_favae.inference.linear_algebra import cholesky, inverse_of_root
+from pyro_favae.inference.watch import asking_waits
 
 #: patterns up to which a loop over them is faster than a matrix for each row
 FEW_PATTERNS = 16
@@ -24,7 +25,7 @@ class PatternCovariance(NamedTuple):
         """Invert precisions (P, K, K)."""
         root = cholesky(precision, "factors")
         log_determinants = -2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return cls(torch.cholesky_inverse(root), log_determinants)
+        return cls(inverse_of_root(root), log_determinants)
 
 
 class RowCovariance(NamedTuple):
@@ -41,9 +42,7 @@ class RowCovariance(NamedTuple):
             return vectors @ self.matrices[0]
         if self.own:
             return vectors @ self.matrices
-        if (
-            len(self.matrices) > FEW_PATTERNS or vectors.is_cuda
-        ):  # a GPU would tell the host where each pattern is
+        if len(self.matrices) > FEW_PATTERNS or asking_waits(vectors):
             return vectors @ self.matrices[self.index]
         product = torch.empty_like(vectors)
         for pattern, matrix in enumerate(self.matrices):
@@ -135,6 +134,6 @@ def group_patterns(masks: Tensor) -> tuple[Tensor, Tensor]:
     first = torch.empty(len(values), dtype=torch.long)
     first[index] = torch.arange(len(masks))
     patterns = masks[first]
-    if torch.equal(patterns[index], masks):
+    if (patterns[index] == masks).numpy().all():
         return patterns, index
     return torch.unique(masks, dim=0, return_inverse=True)

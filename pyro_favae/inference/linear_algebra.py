@@ -5,7 +5,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.watch import require
+from pyro_favae.inference.watch import asking_waits, require
 
 
 def cholesky(matrices: Tensor, what: str) -> Tensor:
@@ -39,7 +39,15 @@ def _not_positive_definite(what: str, bad: Tensor) -> str:
 
 def inverse_of_precision(matrices: Tensor, what: str) -> Tensor:
     """Covariances (..., K, K) of precisions (..., K, K), symmetric."""
-    return torch.cholesky_inverse(cholesky(matrices, what))
+    return inverse_of_root(cholesky(matrices, what))
+
+
+def inverse_of_root(root: Tensor) -> Tensor:
+    """(R Rᵀ)⁻¹ of lower Cholesky factors R (..., K, K)."""
+    if not asking_waits(root):
+        return torch.cholesky_inverse(root)  # which asks whether it went well
+    half = torch.linalg.solve_triangular(root, torch.eye(root.shape[-1]).to(root), upper=False)
+    return half.mT @ half
 
 
 def pack(matrices: Tensor) -> Tensor:

@@ -82,16 +82,19 @@ class MinibatchPasses:
         snapshot = self.guide.train().snapshot()
         with closing(self.passes.shuffled(self.seed, self.position)) as batches:
             for batch in batches:
-                with watched(self.watch), self.execution.running():
-                    self._take(batch, snapshot)
+                self.take(batch, snapshot)
                 if learn and self.position % self.plan.every == 0:
                     self._update()
                     snapshot = self.guide.snapshot()
                 rest(passes)
         self.seed = None
 
+    def take(self, batch: Batch, snapshot: Snapshot) -> None:
+        """A step of the networks, and the minibatch's statistics added, without waiting for the device."""
+        with watched(self.watch), self.execution.running():
+            self._take(batch, snapshot)
+
     def _take(self, batch: Batch, snapshot: Snapshot) -> None:
-        """A step of the networks, and the minibatch's statistics added."""
         views = self.passes.view_rows(batch, snapshot)
         rows = self.guide.infer(
             views,

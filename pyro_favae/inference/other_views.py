@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints, register_kl
 
 from pyro_favae.inference.covariance import RowCovariance
-from pyro_favae.inference.linear_algebra import cholesky
-from pyro_favae.inference.rows import Rows, row_precision
+from pyro_favae.inference.rows import Rows, row_covariance
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views.vae import EncodedRows
 
@@ -81,18 +80,13 @@ def _(q: Independent, p: OtherViewsNormal) -> Tensor:
 def prior_from_other_views(snapshot: Snapshot, rows: Rows, view: EncodedRows) -> OtherViewsNormal:
     """p(z | the row's other views) for the rows that have the view, (observed rows, D)."""
     q, seen = view.view, view.observed
-    precision, index = row_precision(snapshot, rows, without=view)
-    root = cholesky(precision, "factors")
+    without = row_covariance(snapshot, rows, without=view)
     linear = sum(other.linear for other in rows.views) - view.mean @ q.scaled_weights
     linear = linear + (rows.responsibilities[:, None] @ snapshot.linear(rows.groups))[:, 0]
     linear = linear + q.weights.bias @ q.scaled_weights
-    if len(root) == 1:
-        factors = torch.cholesky_solve(linear.mT, root[0]).mT
-    else:
-        factors = torch.cholesky_solve(linear[..., None], root[index])[..., 0]
+    factors = without.times(linear[:, None])[:, 0]
     location = factors @ q.weights.weights.mT + q.weights.bias
-    own = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    log_determinant = -(rows.covariance.log_determinants + own[index] + q.noise.log().sum())
+    log_determinant = without.log_determinants - rows.covariance.log_determinants - q.noise.log().sum()
     return OtherViewsNormal(
         seen.of_rows(location),
         q.scaled_weights,

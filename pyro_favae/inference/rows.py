@@ -213,17 +213,13 @@ def _set_out(
 
 
 @torch.no_grad()
-def row_precision(snapshot: Snapshot, rows: Rows, without: ViewRows) -> tuple[Tensor, Tensor]:
-    """Precisions of the factors if one view's latents, W̄ᵀ τ W̄, told nothing; its weights stay uncertain.
-
-    (P, K, K) and which of them each row's is, (rows,).
-    """
+def row_covariance(snapshot: Snapshot, rows: Rows, without: ViewRows) -> RowCovariance:
+    """Covariances of the factors if one view's latents, W̄ᵀ τ W̄, told nothing; its weights stay uncertain."""
     patterns = _patterns(rows.views, rows.groups)
     precision = _pattern_precision(snapshot, rows.views, patterns, without)
     if all(view.row_precision is None for view in rows.views):
-        return precision, patterns.index
-    precision = _precision_of_rows(rows.views, precision[patterns.index])
-    return precision, torch.arange(len(precision), device=precision.device)
+        return RowCovariance(*PatternCovariance.of(precision), patterns.index)
+    return _covariance_of_rows(rows.views, precision[patterns.index])
 
 
 def _patterns(views: Sequence[ViewRows], groups: RowGroups) -> Patterns:
@@ -254,15 +250,12 @@ def _pattern_precision(
 
 def _covariance_of_rows(views: Sequence[ViewRows], base: Tensor) -> RowCovariance:
     """One matrix for each row, from precisions (rows, K, K) of their patterns and what the views add to each."""
-    index = torch.arange(len(base), device=base.device)
-    return RowCovariance(*PatternCovariance.of(_precision_of_rows(views, base)), index, own=True)
-
-
-def _precision_of_rows(views: Sequence[ViewRows], base: Tensor) -> Tensor:
+    precision = base
     for view in views:
         if view.row_precision is not None:
-            base = base + view.row_precision
-    return base
+            precision = precision + view.row_precision
+    index = torch.arange(len(base), device=base.device)
+    return RowCovariance(*PatternCovariance.of(precision), index, own=True)
 
 
 def _given_covariance(

@@ -16,6 +16,11 @@ from pyro_favae.errors import NumericalError
 Explain = Callable[[Tensor], str]
 
 
+def asking_waits(values: Tensor) -> bool:
+    """Whether the host waits when it asks what a tensor holds, so that a slower way without questions is better."""
+    return values.device.type != "cpu"
+
+
 class Watch:
     """The first failure of each kind, with what tells of it; its size does not grow with the steps."""
 

@@ -117,7 +117,8 @@ class DecoderEmission(Emission):
         values = self.likelihood.distribution(self.decoded(latents))
         if self.units is None:
             return values
-        return dist.TransformedDistribution(values, AffineTransform(self.units.location, self.units.scale))
+        change = AffineTransform(self.units.location, self.units.scale)
+        return dist.TransformedDistribution(values, change, validate_args=False)
 
     def log_prob(self, latents: Tensor, data: Tensor) -> Tensor:
         """Log density of each entry of data (rows, *event) given the latents (rows, D), in nats."""
