@@ -24,6 +24,7 @@ from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.inference.statistics import Statistics
 from pyro_favae.inference.step import NetworkStep, trainable_parameters
 from pyro_favae.inference.sweeps import Sweeps
+from pyro_favae.models.execution import Execution
 
 PATIENCE = 10  # passes over which a stochastic bound's gain is judged
 
@@ -68,7 +69,10 @@ class Run:
         self.passes = Passes(guide, dataset, settings.batch_size, self.rest.interrupt, self.processes)
         self.plan = Plan.of(settings, self.passes.batches, bool(self.trained), unknown)
         self.updates = GlobalUpdates(self.posterior, learnt)
-        self.minibatches = MinibatchPasses(self.passes, self.plan, self._network_step(), self.updates)
+        execution = Execution(settings.precision, settings.compile, guide.device)
+        self.minibatches = MinibatchPasses(
+            self.passes, self.plan, self._network_step(), self.updates, execution
+        )
         self.sweeps = Sweeps(self.passes, self.updates, [name for name in creeping if name in scope.learnt])
         self.beginning = Beginning(self.passes, self.sweeps, settings, scope, self.generator)
         betas = {name: guide.decoder_view(name).beta for name in encoded}

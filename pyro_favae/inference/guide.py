@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from pyro_favae.data.observed import Observed
 from pyro_favae.inference.posterior import Posterior
 from pyro_favae.inference.rows import Rows, ViewRows, infer_rows
 from pyro_favae.inference.snapshot import Snapshot
@@ -82,7 +83,7 @@ class FAVAEGuide(nn.Module):
     def view_rows(
         self,
         data: Mapping[str, Tensor],
-        observed: Mapping[str, Tensor] | None = None,
+        observed: Mapping[str, Tensor | Observed] | None = None,
         *,
         snapshot: Snapshot | None = None,
         start: bool = False,
@@ -94,10 +95,10 @@ class FAVAEGuide(nn.Module):
         snapshot = snapshot or self.snapshot()
         views = {}
         for name, values in data.items():
-            mask = entry_mask((observed or {}).get(name), values)
+            seen = _observed((observed or {}).get(name), values)
             inference = self.inference(name)
             build = inference.start if start else inference.rows
-            views[name] = build(values, mask, snapshot.views[name], self.model.emission(name))
+            views[name] = build(values, seen, snapshot.views[name], self.model.emission(name))
         return views
 
     def infer(
@@ -167,3 +168,12 @@ class FAVAEGuide(nn.Module):
         for name, rows in views.items():
             weights, bias = drawn[name]
             self.inference(name).sample_after(name, rows, factors @ weights.mT + bias)
+
+
+def _observed(observed: Tensor | Observed | None, values: Tensor) -> Observed:
+    """What is observed of values (rows, ...), from what was said of them."""
+    if isinstance(observed, Observed):
+        return observed
+    if observed is None:
+        return Observed(torch.ones(len(values), 1, dtype=torch.bool), values.device)
+    return Observed.of(entry_mask(observed, values))

@@ -1,6 +1,7 @@
 """Passes over every row: what the views say under the present posterior, and the sums of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from functools import reduce
 from operator import add
 from typing import cast
@@ -76,7 +77,7 @@ class Passes:
             inference, emission = self.guide.inference(name), self.guide.model.emission(name)
             inference.evaluate(views[name], batch.data[name], emission)
         rows = self.guide.infer(
-            views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE, groups=batch.groups
+            views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE, groups=batch.host_groups
         )
         return rows.statistics()
 
@@ -87,7 +88,7 @@ class Passes:
             views = self.view_rows(batch, snapshot, start=True)
             yield [cast(GaussianRows, rows) for rows in views.values()]
 
-    def shuffled(self, seed: int, start: int = 0) -> Iterator[Batch]:
+    def shuffled(self, seed: int, start: int = 0) -> Generator[Batch, None, None]:
         """Minibatches in the random order that a seed gives, every row once, from the ``start``-th on."""
         generator = torch.Generator().manual_seed(seed + self.processes.rank)
         return self.dataset.shuffled(
@@ -96,7 +97,7 @@ class Passes:
 
     def view_rows(self, batch: Batch, snapshot: Snapshot, start: bool = False) -> dict[str, ViewRows]:
         """What each view says about a batch; those encoded before are not read again."""
-        read = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
+        read = self.guide.view_rows(batch.data, batch.seen, snapshot=snapshot, start=start)
         return {
             name: read[name] if name in read else self.encodings[name].rows(batch.rows, snapshot.views[name])
             for name in self.guide.names
@@ -114,10 +115,11 @@ class Passes:
             del self.encodings[name]
 
     def _in_order(self) -> Iterator[Batch]:
-        for batch in self.dataset.in_order(self.chunk, self.guide.device, self._read):
-            if self.processes.count == 1:  # several processes may only end together
-                self.interrupt.check()
-            yield batch
+        with closing(self.dataset.in_order(self.chunk, self.guide.device, self._read)) as batches:
+            for batch in batches:
+                if self.processes.count == 1:  # several processes may only end together
+                    self.interrupt.check()
+                yield batch
 
     @property
     def _read(self) -> list[str]:

@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from pyro_favae.data.observed import Observed, on_device
 from pyro_favae.inference.covariance import (
     PatternCovariance,
     Patterns,
@@ -31,14 +32,14 @@ class ViewRows(ABC):
     their local quantities.
     """
 
-    def __init__(self, view: ViewSnapshot, observed: Tensor) -> None:
-        self.view = view
-        self.mask = observed.to(torch.float64)
-        self.everywhere = bool(observed.all())
+    def __init__(self, view: ViewSnapshot, observed: Tensor | Observed) -> None:
+        self.view, self.observed = view, Observed.of(observed)
+        self.mask = self.observed.mask.to(torch.float64)
+        self.everywhere = self.observed.everywhere
 
     @property
     def pattern(self) -> Tensor | None:
-        """What :meth:`pattern_precision` depends on, (rows, width) of 0 and 1; None if nothing."""
+        """What :meth:`pattern_precision` depends on: the mask, or nothing, None."""
         return None
 
     def pattern_precision(self, patterns: Tensor) -> Tensor:
@@ -64,9 +65,9 @@ class ViewRows(ABC):
     def latent_means(self, rows: "Rows") -> Tensor:
         """Posterior means of the view's latents, (rows, D)."""
 
-    def refine(self, rows: "Rows") -> float:
-        """Improve local quantities given q(g); returns their largest relative change."""
-        return 0.0
+    def refine(self, rows: "Rows") -> Tensor | None:
+        """Improve local quantities given q(g); returns their largest relative change, (), None for none at all."""
+        return None
 
     @abstractmethod
     def statistics(self, rows: "Rows") -> ViewStatistics:
@@ -92,10 +93,10 @@ class Rows:
 
     def component_spread(self) -> Tensor:
         """Posterior covariances of the factors within any one component, (rows, K, K)."""
-        total = self.covariance.matrices[self.covariance.index]
+        total = self.covariance.of_rows(self.covariance.matrices)
         for view in self.views:
             if view.latent_variance is not None:
-                gain = self.gain(view)[self.covariance.index]
+                gain = self.covariance.of_rows(self.gain(view))
                 total = total + (gain * view.latent_variance[:, None, :]) @ gain.mT
         return total
 
@@ -136,6 +137,8 @@ class Rows:
         return self.weighted_moments(view.mask)
 
     def _masked_moments(self, mask: Tensor) -> Tensor:
+        if self.covariance.own:  # where each row's moments are at hand
+            return self.weighted_moments(mask[:, None])[0]
         counts = self.covariance.totals(mask)
         gg = (counts @ self.covariance.matrices.flatten(1)).unflatten(0, self.covariance.matrices.shape[1:])
         for view in self.views:
@@ -176,6 +179,8 @@ def infer_rows(
 ) -> Rows:
     """Closed-form q of a batch of n rows; ``iterations`` bounds the local steps of views that have any.
 
+    They end earlier where all change by less than the tolerance, which a tolerance of zero does not ask.
+
     Λ_n = λ_n + Σ_m <τ WᵀW>, ḡ_n = Λ_n⁻¹ (λ_n m_c + Σ_m τ (W̄ᵀ z̄ − <Wᵀ b>)), summed over what is observed of the row,
     λ_n the identity or the precision of the row's group. groups: which each row is of, (rows,), None if not known.
     """
@@ -191,7 +196,8 @@ def infer_rows(
     base = precision[patterns.index]
     rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base), members)
     for _ in range(iterations):
-        if max(view.refine(rows) for view in views) <= tolerance:
+        changes = [change for view in views if (change := view.refine(rows)) is not None]
+        if tolerance and max(map(float, changes)) <= tolerance:
             break
         rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base), members)
     return rows
@@ -219,10 +225,9 @@ def row_covariance(snapshot: Snapshot, rows: Rows, without: ViewRows) -> RowCova
 
 def _patterns(views: Sequence[ViewRows], groups: RowGroups) -> Patterns:
     """Patterns of what the rows miss of the views that have any, and of the groups they are of."""
-    masks = [view.pattern for view in views if view.pattern is not None]
+    masks = [view.observed.host for view in views if view.pattern is not None]
     if not masks:
-        index = torch.zeros_like(groups.index)
-        return Patterns.of(torch.ones(1, 0, device=index.device), index, groups)
+        return Patterns.of(torch.ones(1, 0), torch.zeros_like(groups.host), groups)
     return Patterns.of(*group_patterns(torch.cat(masks, 1)), groups)
 
 
@@ -230,12 +235,12 @@ def _pattern_precision(
     snapshot: Snapshot, views: Sequence[ViewRows], patterns: Patterns, without: ViewRows | None = None
 ) -> Tensor:
     """Precisions of the factors of rows of each pattern, (P, K, K)."""
-    total = snapshot.prior_precision[patterns.groups]
-    start = 0
+    total = snapshot.prior_precision[on_device(patterns.groups, snapshot.prior_precision.device)]
+    masks, start = on_device(patterns.masks.to(total.dtype), total.device), 0
     for view in views:
         if view.pattern is None:
             continue
-        mask = patterns.masks[:, start : start + view.pattern.shape[1]]
+        mask = masks[:, start : start + view.pattern.shape[1]]
         start += mask.shape[1]
         if view is without:
             total = total + mask[..., None] * view.view.covariance[:-1, :-1]
@@ -251,7 +256,7 @@ def _covariance_of_rows(views: Sequence[ViewRows], base: Tensor) -> RowCovarianc
         if view.row_precision is not None:
             precision = precision + view.row_precision
     index = torch.arange(len(base), device=base.device)
-    return RowCovariance(*PatternCovariance.of(precision), index)
+    return RowCovariance(*PatternCovariance.of(precision), index, own=True)
 
 
 def _given_covariance(

@@ -77,9 +77,8 @@ class Snapshot:
     def row_groups(self, groups: Tensor | None, n: int) -> RowGroups:
         """The groups (rows,) that n rows are of; None where none is known, or the prior has none."""
         count = len(self.prior_precision)
-        if groups is None:
-            groups = torch.full((n,), count - 1, device=self.prior_precision.device)
-        return RowGroups(groups, count)
+        groups = torch.full((n,), count - 1) if groups is None else groups.cpu()
+        return RowGroups(groups, count, self.prior_precision.device)
 
     def linear(self, groups: RowGroups) -> Tensor:
         """Precision-weighted means of the factors in each component, (rows or 1, C, K)."""

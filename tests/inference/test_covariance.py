@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyro_favae.inference import covariance, snapshot
+from pyro_favae.inference import covariance, linear_algebra, snapshot
 from pyro_favae.inference.covariance import PatternCovariance, RowCovariance, group_patterns
 from pyro_favae.inference.rows import infer_rows
 from pyro_favae.inference.snapshot import Snapshot
@@ -137,3 +137,13 @@ def test_a_snapshot_does_not_follow_updates(name):
     rows, expected = p.infer(snapshot=snapshot), kept.infer()
     assert torch.equal(rows.factors, expected.factors)
     assert torch.equal(rows.spread(), expected.spread())
+
+
+def test_a_way_that_asks_nothing_gives_the_same(monkeypatch):
+    p = problem("all", n=20)
+    asking = p.infer(iterations=5)
+    for module in (covariance, linear_algebra):
+        monkeypatch.setattr(module, "asking_waits", lambda values: True)
+    other = p.infer(iterations=5)
+    for a, b in ((asking.factors, other.factors), (asking.spread(), other.spread())):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)

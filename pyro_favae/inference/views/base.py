@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 
+from pyro_favae.data.observed import Observed
 from pyro_favae.inference.rows import ViewRows
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.models.views import Emission, View
@@ -25,10 +26,10 @@ class ViewInference(nn.Module, ABC, Generic[EmissionT, RowsT]):
     start_precision: float | None = None  # noise precision to start from, where a stand-in's means nothing
 
     @abstractmethod
-    def rows(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: EmissionT) -> RowsT:
-        """What the view says about a batch: data (rows, *event), observed (rows, 1) or (rows, D) booleans."""
+    def rows(self, data: Tensor, observed: Observed, view: ViewSnapshot, emission: EmissionT) -> RowsT:
+        """What the view says about a batch: data (rows, *event), observed (rows, 1) or (rows, D)."""
 
-    def start(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: EmissionT) -> ViewRows:
+    def start(self, data: Tensor, observed: Observed, view: ViewSnapshot, emission: EmissionT) -> ViewRows:
         """The same while learning starts; views whose inference is slow start from a Gaussian stand-in."""
         return self.rows(data, observed, view, emission)
 

@@ -5,6 +5,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from pyro_favae.data.observed import Observed
 from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.statistics import ViewStatistics
@@ -20,7 +21,7 @@ class GaussianRows(ViewRows):
     def __init__(
         self,
         view: ViewSnapshot,
-        observed: Tensor,
+        observed: Tensor | Observed,
         mean: Tensor,
         variance: Tensor | None = None,
         log_likelihood: Tensor | None = None,
@@ -68,8 +69,8 @@ class GaussianRows(ViewRows):
         if self._variance is not None:
             zg[:, :-1] += self._latents_with_factors(rows, self._variance)
             zz = zz + self._variance.sum(0)
-            known = self.mask.expand_as(self._variance) > 0
-            entropy = 0.5 * (self._variance[known].log() + 1 + LOG_2PI).sum()
+            logs = self._variance.where(self.mask > 0, 1.0).log()
+            entropy = 0.5 * (self.mask * (logs + 1 + LOG_2PI)).sum()
         gg = rows.observed_moments(self)
         return ViewStatistics(self.mask.sum(0), gg, zg, zz, self.log_likelihood, entropy)
 
