@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
+from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.distributions import Distribution, Independent, constraints, register_kl
+from torch.distributions import Independent, constraints, register_kl
 
 from pyro_favae.inference.covariance import RowCovariance
 from pyro_favae.inference.rows import Rows, row_covariance
@@ -17,7 +18,7 @@ from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views.vae import EncodedRows
 
 
-class OtherViewsNormal(Distribution):
+class OtherViewsNormal(TorchDistribution):
     """N(location_n, (τ − τ W̄ Λ_n⁻¹ W̄ᵀ τ)⁻¹), with Λ_n the precision of all the row's factors: float64.
 
     Everything it is asked for needs matrices of the factors' size alone (Woodbury).
