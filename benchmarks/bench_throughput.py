@@ -155,6 +155,7 @@ def compared(
         "beside": beside,
         "device": str(device),
         "threads": threads,
+        "precision": options.get("precision", "full"),
         "passes": len(times),
         "FA-VAE rows/s": rows / np.median(times[:, 0, 0]),
         "plain rows/s": rows / np.median(times[:, 1, 0]),
@@ -169,11 +170,12 @@ def rows(
     threads: Sequence[int] = (1, 2),
     device: str = "auto",
     passes: int = 7,
+    precision: str = "full",
 ) -> list[dict[str, Any]]:
     """The table, as a list of its rows."""
     chosen = torch.device("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     return [
-        compared(network, other, count, torch.device(chosen), passes)
+        compared(network, other, count, torch.device(chosen), passes, precision=precision)
         for network in networks
         for other in beside
         for count in threads
@@ -224,6 +226,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--passes", type=int, default=7)
+    parser.add_argument("--precision", choices=["full", "bfloat16"], default="full", help="of fv.fit alone")
     parser.add_argument(
         "--reading", type=int, nargs="+", metavar="WORKERS", help="measure reading files instead"
     )
@@ -231,7 +234,9 @@ def main() -> None:
     if options.reading:
         print(pd.DataFrame(reading(options.reading)).to_string(index=False, float_format="%.0f"))
         return
-    table = rows(options.networks, options.beside, options.threads, options.device, options.passes)
+    table = rows(
+        options.networks, options.beside, options.threads, options.device, options.passes, options.precision
+    )
     print(pd.DataFrame(table).to_string(index=False, float_format="%.2f"))
 
 
