@@ -16,12 +16,16 @@ time, which other jobs on the machine disturb less.
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import nn
+from torch.utils.data import Dataset
 
 import pyro_favae as fv
 
@@ -151,6 +155,7 @@ def compared(
         "beside": beside,
         "device": str(device),
         "threads": threads,
+        "precision": options.get("precision", "full"),
         "passes": len(times),
         "FA-VAE rows/s": rows / np.median(times[:, 0, 0]),
         "plain rows/s": rows / np.median(times[:, 1, 0]),
@@ -165,15 +170,51 @@ def rows(
     threads: Sequence[int] = (1, 2),
     device: str = "auto",
     passes: int = 7,
+    precision: str = "full",
 ) -> list[dict[str, Any]]:
     """The table, as a list of its rows."""
     chosen = torch.device("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     return [
-        compared(network, other, count, torch.device(chosen), passes)
+        compared(network, other, count, torch.device(chosen), passes, precision=precision)
         for network in networks
         for other in beside
         for count in threads
     ]
+
+
+class Files(Dataset):
+    """Images in files, decoded whenever they are asked for."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        with Image.open(self.paths[row]) as picture:
+            return np.asarray(picture.resize((64, 64), Image.Resampling.LANCZOS)).transpose(2, 0, 1)
+
+
+def reading(workers: Sequence[int], count: int = 512, passes: int = 3) -> list[dict[str, Any]]:
+    """Rows a second of `fit.transform` from PNG files of 178 × 218, by how many processes read them, taking turns."""
+    rng = np.random.default_rng(0)
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{row}.png" for row in range(count)]
+        for path in paths:
+            Image.fromarray(rng.integers(0, 256, (218, 178, 3), dtype=np.uint8)).save(path)
+        data = {"image": Files(paths)}
+        view = fv.views.Image((3, 64, 64), latent_dim=16, network="dense")
+        fit = fv.fit(fv.FAVAE({"image": view}, 4), data, epochs=1, seed=0, device="cpu", progress=False)
+        times: dict[int, list[float]] = {number: [] for number in workers}
+        for _ in range(passes):
+            for number in workers:
+                begin = time.perf_counter()
+                with fv.reading(workers=number):
+                    fit.transform(data)
+                times[number].append(time.perf_counter() - begin)
+    rates = {number: count / np.median(seconds) for number, seconds in times.items()}
+    return [{"workers": number, "rows/s": rate} for number, rate in rates.items()]
 
 
 def main() -> None:
@@ -185,8 +226,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--passes", type=int, default=7)
+    parser.add_argument("--precision", choices=["full", "bfloat16"], default="full", help="of fv.fit alone")
+    parser.add_argument(
+        "--reading", type=int, nargs="+", metavar="WORKERS", help="measure reading files instead"
+    )
     options = parser.parse_args()
-    table = rows(options.networks, options.beside, options.threads, options.device, options.passes)
+    if options.reading:
+        print(pd.DataFrame(reading(options.reading)).to_string(index=False, float_format="%.0f"))
+        return
+    table = rows(
+        options.networks, options.beside, options.threads, options.device, options.passes, options.precision
+    )
     print(pd.DataFrame(table).to_string(index=False, float_format="%.2f"))
 
 

@@ -14,6 +14,7 @@ array([[1.],
 """
 
 from pyro_favae import datasets, diagnostics, errors, plots
+from pyro_favae.data.ahead import reading
 from pyro_favae.exports import (
     FactorAnalysis,
     FactorClassifier,
@@ -54,6 +55,7 @@ __all__ = [
     "pretrain",
     "priors",
     "pyro_pair",
+    "reading",
     "refine",
     "remove_view",
     "report",

@@ -27,8 +27,12 @@ def reading(workers: int) -> Iterator[None]:
     What is read and its order do not depend on their number; with 0 nothing is read ahead. It is for datasets that
     take long to make an item, such as image files. Raises :class:`SpecError` for what is no number of processes.
 
-    >>> with reading(workers=0):
-    ...     pass
+    >>> import numpy as np
+    >>> import pyro_favae as fv
+    >>> rows = np.random.default_rng(0).normal(size=(20, 2))
+    >>> fit = fv.fit(fv.FAVAE({"x": fv.views.Real(2)}, n_factors=1), {"x": rows}, epochs=2, seed=0, progress=False)
+    >>> with fv.reading(workers=2):  # rows in memory need no reading
+    ...     factors = fit.transform({"x": rows})
     """
     require_count("reading", least=0, workers=workers)
     token = _workers.set(workers)

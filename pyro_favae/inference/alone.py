@@ -117,7 +117,7 @@ class PlainTraining:
                     self.ended = asked or len(self.records) == epochs
                     self.rest(len(self.records), now=self.ended)
         except KeyboardInterrupt:
-            pass
+            self.watch.ask()
         finally:
             bar.close()
             self.guide.eval()

@@ -125,6 +125,7 @@ class Run:
             with self.rest.interrupt:
                 ended_by = self._learn()
         except KeyboardInterrupt:
+            self.minibatches.watch.ask()
             ended_by = "interrupted"
         finally:
             self.guide.eval()

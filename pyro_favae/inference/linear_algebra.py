@@ -46,7 +46,8 @@ def inverse_of_root(root: Tensor) -> Tensor:
     """(R Rᵀ)⁻¹ of lower Cholesky factors R (..., K, K)."""
     if not asking_waits(root):
         return torch.cholesky_inverse(root)  # which asks whether it went well
-    half = torch.linalg.solve_triangular(root, torch.eye(root.shape[-1]).to(root), upper=False)
+    eye = torch.eye(root.shape[-1], dtype=root.dtype, device=root.device)  # no copy from the host
+    half = torch.linalg.solve_triangular(root, eye, upper=False)
     return half.mT @ half
 
 

@@ -22,6 +22,7 @@ from pyro_favae.inference.views.gaussian import GaussianRows
 
 CHUNK_BYTES = 2**23  # of closed-form views: what a processor's cache holds between two products
 CHUNK_ROWS = 2048  # of views with networks
+MATRIX_BYTES = 2**27  # of one matrix of the factors' size for each row of a chunk, as binary views need them
 
 
 class Passes:
@@ -129,7 +130,8 @@ class Passes:
     @property
     def chunk(self) -> int:
         """Rows at a time where nothing but speed and memory depends on it."""
+        largest = max(1, MATRIX_BYTES // (8 * (self.guide.declaration.n_factors + 1) ** 2))
         if any(inference.trained_by_gradient for inference in self.guide.inferences):
-            return max(self.batch_size, CHUNK_ROWS)
+            return min(largest, max(self.batch_size, CHUNK_ROWS))
         width = sum(view.latent_dim for view in self.guide.declaration.views.values())
-        return min(4096, max(256, CHUNK_BYTES // (8 * width)))
+        return min(largest, 4096, max(256, CHUNK_BYTES // (8 * width)))
