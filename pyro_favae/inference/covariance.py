@@ -11,6 +11,19 @@ from pyro_favae.inference.linear_algebra import cholesky
 FEW_PATTERNS = 16
 
 
+def pattern_product(vectors: Tensor, matrices: Tensor, index: Tensor) -> Tensor:
+    """vectors_n @ matrices[index[n]] for vectors (rows, C, K) and matrices (P, K, J): (rows, C, J)."""
+    if len(matrices) == 1:
+        return vectors @ matrices[0]
+    if len(matrices) > FEW_PATTERNS:
+        return vectors @ matrices[index]
+    product = vectors.new_empty(*vectors.shape[:2], matrices.shape[2])
+    for pattern, matrix in enumerate(matrices):
+        rows = index == pattern
+        product[rows] = vectors[rows] @ matrix
+    return product
+
+
 class PatternCovariance(NamedTuple):
     """Covariances (P, K, K) and their log determinants (P,)."""
 
@@ -34,15 +47,7 @@ class RowCovariance(NamedTuple):
 
     def times(self, vectors: Tensor) -> Tensor:
         """Cov_n @ v_n for vectors (rows, C, K)."""
-        if len(self.matrices) == 1:
-            return vectors @ self.matrices[0]
-        if len(self.matrices) > FEW_PATTERNS:
-            return vectors @ self.matrices[self.index]
-        product = torch.empty_like(vectors)
-        for pattern, matrix in enumerate(self.matrices):
-            rows = self.index == pattern
-            product[rows] = vectors[rows] @ matrix
-        return product
+        return pattern_product(vectors, self.matrices, self.index)
 
     def totals(self, values: Tensor) -> Tensor:
         """Sums over the rows of each matrix: values (rows, ...) → (P, ...)."""

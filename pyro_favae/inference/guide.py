@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pyro_favae.inference.posterior import Posterior
-from pyro_favae.inference.rows import Rows, ViewRows, infer_rows
+from pyro_favae.inference.row_inference import infer_rows
+from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views import view_inference
 from pyro_favae.models.favae import FAVAEModel, entry_mask
@@ -91,11 +92,13 @@ class FAVAEGuide(nn.Module):
         iterations: int = READING_STEPS,
         tolerance: float = READING_TOLERANCE,
         groups: Tensor | None = None,
+        low_rank: bool = False,
     ) -> Rows:
         """q of n rows given what the views say; with no views, the prior.
 
         iterations, tolerance: of the local steps of binary and categorical views, relative to their bound's ξ.
         groups: positions in the factors' prior's groups, (rows,); None where they are not known.
+        low_rank: whether covariances may leave out what makes next to no difference to the bound, for speed.
         """
         return infer_rows(
             snapshot or self.snapshot(),
@@ -104,6 +107,7 @@ class FAVAEGuide(nn.Module):
             iterations=iterations,
             tolerance=tolerance,
             groups=groups,
+            low_rank=low_rank,
         )
 
     def forward(

@@ -75,7 +75,12 @@ class Passes:
             inference, emission = self.guide.inference(name), self.guide.model.emission(name)
             inference.evaluate(views[name], batch.data[name], emission)
         rows = self.guide.infer(
-            views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE, groups=batch.groups
+            views,
+            batch.n,
+            snapshot=snapshot,
+            tolerance=LEARNING_TOLERANCE,
+            groups=batch.groups,
+            low_rank=True,
         )
         return rows.statistics()
 

@@ -21,7 +21,8 @@ from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.linear_algebra import cholesky
 from pyro_favae.inference.objectives import LatentBatch, ObjectiveTerm, objective_term
 from pyro_favae.inference.processes import ALONE, Processes
-from pyro_favae.inference.rows import Rows, row_covariance
+from pyro_favae.inference.row_inference import row_covariance
+from pyro_favae.inference.rows import Rows
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views.vae import EncodedRows
 

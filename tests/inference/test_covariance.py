@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyro_favae.inference import covariance, snapshot
 from pyro_favae.inference.covariance import PatternCovariance, RowCovariance, group_patterns
-from pyro_favae.inference.rows import infer_rows
+from pyro_favae.inference.row_inference import infer_rows
 from pyro_favae.inference.snapshot import Snapshot
 from tests.inference.problems import problem
 

@@ -66,17 +66,12 @@ class GaussianRows(ViewRows):
         zz = torch.linalg.vector_norm(self.mean, dim=0).square()
         entropy = self.mean.new_zeros(())
         if self._variance is not None:
-            zg[:, :-1] += self._latents_with_factors(rows)
+            zg[:, :-1] += rows.latents_with_factors(self)
             zz = zz + self._variance.sum(0)
             known = self.mask.expand_as(self._variance) > 0
             entropy = 0.5 * (self._variance[known].log() + 1 + LOG_2PI).sum()
         gg = rows.observed_moments(self)
         return ViewStatistics(self.mask.sum(0), gg, zg, zz, self.log_likelihood, entropy)
-
-    def _latents_with_factors(self, rows: Rows) -> Tensor:
-        """Σ_n Cov(z_n, g_n), (D, K)."""
-        totals = rows.covariance.totals(self._variance)
-        return torch.einsum("pd,pkd->dk", totals, rows.gain(self))
 
 
 def sample_gaussian(name: str, rows: GaussianRows) -> Tensor:
