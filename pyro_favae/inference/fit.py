@@ -242,10 +242,12 @@ class Run:
     def _converged(self, window: int) -> bool:
         """Whether the objective rose by less than the tolerance of its size for each pass, from window to window.
 
-        The objective is the bound, unless a view's likelihood is tempered; that of several passes is their mean.
+        The objective is the bound, unless a view's likelihood is tempered; that of several passes is their mean. The
+        likelihood of views whose networks are left as they are is a constant, and does not count towards its size.
         """
         values = [record["objective"] for record in self.history.records if record["stage"] != "warm-up"]
         if len(values) < 2 * window:
             return False
         now, before = (sum(part) / window for part in (values[-window:], values[-2 * window : -window]))
-        return now - before < self.settings.tolerance * window * abs(now)
+        size = abs(now - self.history.likelihood(self.passes.encodings))
+        return now - before < self.settings.tolerance * window * size
