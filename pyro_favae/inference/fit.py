@@ -94,6 +94,7 @@ class Run:
             "minibatches": self.minibatches.state_dict(),
             "extrapolation": self.sweeps.extrapolation.state_dict(),
             "encodings": self.passes.state_dict(),
+            "low_rank": self.passes.low_rank,
             "history": self.history.state_dict(),
             "generator": self.generator.get_state(),
             "random": random_state(self.guide.device),
@@ -107,6 +108,7 @@ class Run:
         self.minibatches.load_state_dict(state["minibatches"])
         self.sweeps.extrapolation.load_state_dict(state["extrapolation"])
         self.passes.load_state_dict(state["encodings"])
+        self.passes.low_rank = state["low_rank"]
         self.history.load_state_dict(state["history"])
         self.generator.set_state(state["generator"])
         set_random_state(state["random"], self.guide.device)

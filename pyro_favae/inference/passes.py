@@ -45,6 +45,9 @@ class Passes:
             )
         self.batches = min(-(-len(everything) // batch_size), min(self.shares))  # minibatches a pass
         self.encodings: dict[str, Encodings] = {}
+        self.low_rank = (
+            True  # whether exact passes may leave out what makes next to no difference to the bound
+        )
 
     def state_dict(self) -> dict:
         """Which views are encoded once, and from what random state."""
@@ -80,7 +83,7 @@ class Passes:
             snapshot=snapshot,
             tolerance=LEARNING_TOLERANCE,
             groups=batch.groups,
-            low_rank=True,
+            low_rank=self.low_rank,
         )
         return rows.statistics()
 

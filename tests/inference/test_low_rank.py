@@ -175,3 +175,23 @@ def test_a_fit_beside_a_wide_view(factors, rng, monkeypatch):
         assert bool(kinds) == bool(largest)
         kinds.clear()
     assert ends[0] == pytest.approx(ends[1], rel=1e-5)
+
+
+def test_a_sweep_that_falls_is_repeated_with_a_matrix_for_each_row(rng, monkeypatch):
+    """However wrong what was expected to be lost was."""
+    data = {"image": rng.normal(size=(40, 8)), "labels": (rng.normal(size=(40, 2)) > 0).astype(float)}
+    model = FAVAE({"image": Frozen(8), "labels": Bernoulli(2)}, n_factors=5)
+    original, calls = row_inference._low_rank_covariance, []
+
+    def worse(views, precision, index):
+        calls.append(len(calls))
+        return original(views, 2 * precision if len(calls) > 30 else precision, index)
+
+    monkeypatch.setattr(row_inference, "_low_rank_covariance", worse)
+    monkeypatch.setattr(row_inference, "LARGEST_LOSS", 1e9)
+    result = fit(model, data, epochs=16, tolerance=1e-12, seed=0, device="cpu", progress=False)
+    assert 30 < len(calls) < 50, "not given up"
+    elbo = result.history["elbo"].to_numpy()
+    assert len(elbo) == 16
+    for sweep, (before, after) in enumerate(zip(elbo, elbo[1:], strict=False)):
+        assert_no_fall(before, after, f"sweep {sweep + 1}")
