@@ -41,6 +41,7 @@ class Sweeps:
             return self.plain()
         before = deepcopy(self.posterior.state_dict())
         watched, draws = self.extrapolation.state_dict(), random_state(self.passes.guide.device)
+        low_rank = self.passes.low_rank
         try:
             moved = self.extrapolation.extrapolate()
             statistics = self.extrapolation.watch(self.plain)
@@ -52,6 +53,7 @@ class Sweeps:
         except KeyboardInterrupt:
             self.posterior.load_state_dict(before)
             self.extrapolation.load_state_dict(watched)
+            self.passes.low_rank = low_rank
             set_random_state(draws, self.passes.guide.device)
             raise
         return statistics
