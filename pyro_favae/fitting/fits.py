@@ -57,7 +57,8 @@ def fit(
     row that lacks the view, a single NaN a missing entry of a table. With a grouped prior of the factors, each row's
     label stands beside the views under the prior's column. Memory-mapped arrays and torch datasets are
     streamed from disk, with the same result. epochs: passes over the data at most; exact sweeps, where every view has
-    a closed form. tolerance: stop when a pass raises the bound by less than this share of it. batch_size: rows a
+    a closed form. tolerance: stop when a pass raises the bound by less than this share of it; of its size the
+    likelihood behind networks that are left as they are, a constant, does not count. batch_size: rows a
     gradient step. schedule: ``"joint"``, ``"closed-form"`` to leave the networks as they are, or ``"stochastic"`` to
     learn closed forms too from minibatches, by decayed statistics, where N is so large that a few passes must do.
     pretrained: by view name, networks to start from, see :func:`pretrain`. train: the views whose networks are

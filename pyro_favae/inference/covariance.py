@@ -1,7 +1,7 @@
 """Posterior covariances of the factors, one for each missing-data pattern or one for each row."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +12,19 @@ from pyro_favae.inference.watch import asking_waits
 
 #: patterns up to which a loop over them is faster than a matrix for each row
 FEW_PATTERNS = 16
+
+
+def pattern_product(vectors: Tensor, matrices: Tensor, index: Tensor) -> Tensor:
+    """vectors_n @ matrices[index[n]] for vectors (rows, C, K) and matrices (P, K, J): (rows, C, J)."""
+    if len(matrices) == 1:
+        return vectors @ matrices[0]
+    if len(matrices) > FEW_PATTERNS or asking_waits(vectors):
+        return vectors @ matrices[index]
+    product = vectors.new_empty(*vectors.shape[:2], matrices.shape[2])
+    for pattern, matrix in enumerate(matrices):
+        rows = index == pattern
+        product[rows] = vectors[rows] @ matrix
+    return product
 
 
 class PatternCovariance(NamedTuple):
@@ -28,6 +41,31 @@ class PatternCovariance(NamedTuple):
         return cls(inverse_of_root(root), log_determinants)
 
 
+class FactorCovariance(Protocol):
+    """Covariances of rows' factors given their latents, however they are held: P matrices for all rows."""
+
+    @property
+    def matrices(self) -> Tensor:
+        """(P, K, K)."""
+
+    @property
+    def own(self) -> bool:
+        """Whether each row has a matrix of its own, in order."""
+
+    @property
+    def log_determinants(self) -> Tensor:
+        """log |Cov_n|, (rows,)."""
+
+    def times(self, vectors: Tensor) -> Tensor:
+        """Cov_n @ v_n for vectors (rows, C, K)."""
+
+    def totals(self, values: Tensor) -> Tensor:
+        """Sums over the rows of each matrix: values (rows, ...) → (P, ...)."""
+
+    def of_rows(self, values: Tensor) -> Tensor:
+        """What the matrices' values (P, ...) are for each row, (rows, ...)."""
+
+
 class RowCovariance(NamedTuple):
     """Cov(g_n | z_n, component) = matrices[index[n]]: matrices (P, K, K), index (rows,)."""
 
@@ -38,17 +76,9 @@ class RowCovariance(NamedTuple):
 
     def times(self, vectors: Tensor) -> Tensor:
         """Cov_n @ v_n for vectors (rows, C, K)."""
-        if len(self.matrices) == 1:
-            return vectors @ self.matrices[0]
         if self.own:
             return vectors @ self.matrices
-        if len(self.matrices) > FEW_PATTERNS or asking_waits(vectors):
-            return vectors @ self.matrices[self.index]
-        product = torch.empty_like(vectors)
-        for pattern, matrix in enumerate(self.matrices):
-            rows = self.index == pattern
-            product[rows] = vectors[rows] @ matrix
-        return product
+        return pattern_product(vectors, self.matrices, self.index)
 
     def totals(self, values: Tensor) -> Tensor:
         """Sums over the rows of each matrix: values (rows, ...) → (P, ...)."""

@@ -99,6 +99,7 @@ class Run:
             "minibatches": self.minibatches.state_dict(),
             "extrapolation": self.sweeps.extrapolation.state_dict(),
             "encodings": self.passes.state_dict(),
+            "low_rank": self.passes.low_rank,
             "history": self.history.state_dict(),
             "generator": self.generator.get_state(),
             "random": random_state(self.guide.device),
@@ -112,6 +113,7 @@ class Run:
         self.minibatches.load_state_dict(state["minibatches"])
         self.sweeps.extrapolation.load_state_dict(state["extrapolation"])
         self.passes.load_state_dict(state["encodings"])
+        self.passes.low_rank = state["low_rank"]
         self.history.load_state_dict(state["history"])
         self.generator.set_state(state["generator"])
         set_random_state(state["random"], self.guide.device)
@@ -248,10 +250,12 @@ class Run:
     def _converged(self, window: int) -> bool:
         """Whether the objective rose by less than the tolerance of its size for each pass, from window to window.
 
-        The objective is the bound, unless a view's likelihood is tempered; that of several passes is their mean.
+        The objective is the bound, unless a view's likelihood is tempered; that of several passes is their mean. The
+        likelihood of views whose networks are left as they are is a constant, and does not count towards its size.
         """
         values = [record["objective"] for record in self.history.records if record["stage"] != "warm-up"]
         if len(values) < 2 * window:
             return False
         now, before = (sum(part) / window for part in (values[-window:], values[-2 * window : -window]))
-        return now - before < self.settings.tolerance * window * abs(now)
+        size = abs(now - self.history.likelihood(self.passes.encodings))
+        return now - before < self.settings.tolerance * window * size

@@ -5,7 +5,7 @@ without what this view's own latents tell of them.
 """
 
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.distributions import Independent, constraints, register_kl
 
 from pyro_favae.inference.covariance import RowCovariance
-from pyro_favae.inference.rows import Rows, row_covariance
+from pyro_favae.inference.row_inference import row_covariance
+from pyro_favae.inference.rows import Rows
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views.vae import EncodedRows
 
@@ -92,6 +93,6 @@ def prior_from_other_views(snapshot: Snapshot, rows: Rows, view: EncodedRows) ->
         seen.of_rows(location),
         q.scaled_weights,
         q.noise,
-        rows.covariance.of(seen.of_rows),
+        cast(RowCovariance, rows.covariance).of(seen.of_rows),  # low ranks are for sweeps alone
         seen.of_rows(log_determinant),
     )

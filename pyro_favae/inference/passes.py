@@ -50,6 +50,9 @@ class Passes:
             )
         self.batches = min(-(-len(everything) // batch_size), min(self.shares))  # minibatches a pass
         self.encodings: dict[str, Encodings] = {}
+        self.low_rank = (
+            True  # whether exact passes may leave out what makes next to no difference to the bound
+        )
 
     def state_dict(self) -> dict:
         """Which views are encoded once, and from what random state."""
@@ -78,7 +81,12 @@ class Passes:
             inference, emission = self.guide.inference(name), self.guide.model.emission(name)
             inference.evaluate(views[name], batch.data[name], emission)
         rows = self.guide.infer(
-            views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE, groups=batch.host_groups
+            views,
+            batch.n,
+            snapshot=snapshot,
+            tolerance=LEARNING_TOLERANCE,
+            groups=batch.host_groups,
+            low_rank=self.low_rank,
         )
         return rows.statistics()
 

@@ -8,20 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from pyro_favae.data.observed import Observed, on_device
-from pyro_favae.inference.covariance import (
-    PatternCovariance,
-    Patterns,
-    RowCovariance,
-    RowGroups,
-    group_patterns,
-)
+from pyro_favae.data.observed import Observed
+from pyro_favae.inference.covariance import FactorCovariance, RowGroups
 from pyro_favae.inference.linear_algebra import pack, unpack
-from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
+from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.statistics import FactorStatistics, Statistics, ViewStatistics
 
 
@@ -47,9 +42,15 @@ class ViewRows(ABC):
         raise NotImplementedError(f"{type(self).__name__} has no pattern")
 
     @property
-    def row_precision(self) -> Tensor | None:
-        """Precision that each row adds besides that of its pattern, (rows, K, K); None if nothing."""
+    def entry_precision(self) -> Tensor | None:
+        """Precision (rows, D) with which each entry sees w̃ᵀ g̃, besides that of its row's pattern; None if nothing."""
         return None
+
+    @property
+    def row_precision(self) -> Tensor | None:
+        """What it adds to the precision of the factors, Σ_d entry precision_nd <w_d w_dᵀ>, (rows, K, K)."""
+        entries = self.entry_precision
+        return None if entries is None else self.view.weighted(entries)[:, :-1, :-1]
 
     @property
     def latent_variance(self) -> Tensor | None:
@@ -79,7 +80,7 @@ class Rows:
     """q(g_n) = Σ_c responsibilities_nc N(component_factors_nc, Cov_n), plus what unsure latents add."""
 
     views: Sequence[ViewRows]
-    covariance: RowCovariance
+    covariance: FactorCovariance
     component_factors: Tensor  # (rows, C, K)
     responsibilities: Tensor  # (rows, C)
     groups: RowGroups
@@ -118,6 +119,16 @@ class Rows:
     def gain(self, view: ViewRows) -> Tensor:
         """How the mean of g follows a view's latents, Cov τ W̄ᵀ, (P, K, D)."""
         return self.covariance.matrices @ view.view.scaled_weights.mT
+
+    def squares(self, view: ViewRows) -> Tensor:
+        """<(w̃_dᵀ g̃_n)²> of a view's features, (rows, D)."""
+        return view.view.squares(self.moments)
+
+    def latents_with_factors(self, view: ViewRows) -> Tensor:
+        """Σ_n Cov(z_n, g_n) of a view whose latents are unsure, (D, K)."""
+        return torch.einsum(
+            "pd,pkd->dk", self.covariance.totals(cast(Tensor, view.latent_variance)), self.gain(view)
+        )
 
     def weighted_moments(self, weights: Tensor) -> Tensor:
         """Σ_n weights_nd <g̃_n g̃_nᵀ> for weights (rows, D): (D, L, L)."""
@@ -165,108 +176,3 @@ class Rows:
             groups=self.weighted_moments(self.groups.members) if self.groups.count > 1 else None,
         )
         return Statistics(tuple(view.statistics(self) for view in self.views), factors)
-
-
-@torch.no_grad()
-def infer_rows(
-    snapshot: Snapshot,
-    views: Sequence[ViewRows],
-    n: int,
-    *,
-    iterations: int,
-    tolerance: float = 1e-6,
-    groups: Tensor | None = None,
-) -> Rows:
-    """Closed-form q of a batch of n rows; ``iterations`` bounds the local steps of views that have any.
-
-    They end earlier where all change by less than the tolerance, which a tolerance of zero does not ask.
-
-    Λ_n = λ_n + Σ_m <τ WᵀW>, ḡ_n = Λ_n⁻¹ (λ_n m_c + Σ_m τ (W̄ᵀ z̄ − <Wᵀ b>)), summed over what is observed of the row,
-    λ_n the identity or the precision of the row's group. groups: which each row is of, (rows,), None if not known.
-    """
-    members = snapshot.row_groups(groups, n)
-    patterns = _patterns(views, members)
-    if all(view.row_precision is None for view in views):
-        widths = ((view.view, view.pattern) for view in views)
-        key = tuple((id(view), 0 if pattern is None else pattern.shape[1]) for view, pattern in widths)
-        known = snapshot.covariance(key, patterns, lambda: _pattern_precision(snapshot, views, patterns))
-        return _given_covariance(snapshot, views, RowCovariance(*known, patterns.index), members)
-    precision = _pattern_precision(snapshot, views, patterns)
-    _set_out(snapshot, views, RowCovariance(*PatternCovariance.of(precision), patterns.index), members)
-    base = precision[patterns.index]
-    rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base), members)
-    for _ in range(iterations):
-        changes = [change for view in views if (change := view.refine(rows)) is not None]
-        if tolerance and max(map(float, changes)) <= tolerance:
-            break
-        rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base), members)
-    return rows
-
-
-def _set_out(
-    snapshot: Snapshot, views: Sequence[ViewRows], covariance: RowCovariance, groups: RowGroups
-) -> None:
-    """Refine first given only what the views without local quantities say: one matrix for a pattern, not a row."""
-    others = [view for view in views if view.row_precision is None]
-    rows = _given_covariance(snapshot, others, covariance, groups)
-    for view in views:
-        view.refine(rows)
-
-
-@torch.no_grad()
-def row_covariance(snapshot: Snapshot, rows: Rows, without: ViewRows) -> RowCovariance:
-    """Covariances of the factors if one view's latents, W̄ᵀ τ W̄, told nothing; its weights stay uncertain."""
-    patterns = _patterns(rows.views, rows.groups)
-    precision = _pattern_precision(snapshot, rows.views, patterns, without)
-    if all(view.row_precision is None for view in rows.views):
-        return RowCovariance(*PatternCovariance.of(precision), patterns.index)
-    return _covariance_of_rows(rows.views, precision[patterns.index])
-
-
-def _patterns(views: Sequence[ViewRows], groups: RowGroups) -> Patterns:
-    """Patterns of what the rows miss of the views that have any, and of the groups they are of."""
-    masks = [view.observed.host for view in views if view.pattern is not None]
-    if not masks:
-        return Patterns.of(torch.ones(1, 0), torch.zeros_like(groups.host), groups)
-    return Patterns.of(*group_patterns(torch.cat(masks, 1)), groups)
-
-
-def _pattern_precision(
-    snapshot: Snapshot, views: Sequence[ViewRows], patterns: Patterns, without: ViewRows | None = None
-) -> Tensor:
-    """Precisions of the factors of rows of each pattern, (P, K, K)."""
-    total = snapshot.prior_precision[on_device(patterns.groups, snapshot.prior_precision.device)]
-    masks, start = on_device(patterns.masks.to(total.dtype), total.device), 0
-    for view in views:
-        if view.pattern is None:
-            continue
-        mask = masks[:, start : start + view.pattern.shape[1]]
-        start += mask.shape[1]
-        if view is without:
-            total = total + mask[..., None] * view.view.covariance[:-1, :-1]
-        else:
-            total = total + view.pattern_precision(mask)
-    return total
-
-
-def _covariance_of_rows(views: Sequence[ViewRows], base: Tensor) -> RowCovariance:
-    """One matrix for each row, from precisions (rows, K, K) of their patterns and what the views add to each."""
-    precision = base
-    for view in views:
-        if view.row_precision is not None:
-            precision = precision + view.row_precision
-    index = torch.arange(len(base), device=base.device)
-    return RowCovariance(*PatternCovariance.of(precision), index, own=True)
-
-
-def _given_covariance(
-    snapshot: Snapshot, views: Sequence[ViewRows], covariance: RowCovariance, groups: RowGroups
-) -> Rows:
-    prior = snapshot.linear(groups)
-    linear = sum((view.linear for view in views), prior.new_zeros(len(covariance.index), prior.shape[2]))
-    total = prior + linear[:, None]  # (rows, C, K)
-    component_factors = covariance.times(total)
-    if total.shape[1] == 1:
-        return Rows(views, covariance, component_factors, torch.ones_like(total[..., 0]), groups)
-    scores = snapshot.log_weights + 0.5 * (total * component_factors).sum(-1)
-    return Rows(views, covariance, component_factors, scores.softmax(1), groups)

@@ -113,7 +113,7 @@ def _smallest_move(
     for rows in rows_given(guide, given):
         start = sum(map(len, parts))
         wanted = change[start : start + len(rows.factors)]
-        response = (rows.gain(rows.views[0]) @ own)[rows.covariance.index]
+        response = rows.covariance.of_rows(rows.gain(rows.views[0]) @ own)
         shift = _shift_to(weights, noise, response, wanted)
         if asked.any():
             short = wanted - (weights @ response @ shift[..., None])[..., 0]

@@ -183,7 +183,7 @@ def _drawn(local: Rows, uniform: Tensor, normal: Tensor) -> tuple[Tensor, Tensor
     component = (uniform[..., None] > shares.cumsum(1)[:, :-1]).sum(-1)  # (n, rows)
     row = torch.arange(len(shares), device=shares.device)
     mean = local.component_factors[row, component]
-    root = torch.linalg.cholesky(local.covariance.matrices)[local.covariance.index]
+    root = local.covariance.of_rows(torch.linalg.cholesky(local.covariance.matrices))
     factors = mean + (root @ normal[..., None])[..., 0]
     q = MultivariateNormal(mean, scale_tril=root, validate_args=False)
     return component, factors, shares[row, component].log() + q.log_prob(factors)

@@ -8,7 +8,8 @@ import torch
 
 from pyro_favae.inference.elbo import elbo_terms
 from pyro_favae.inference.posterior import Posterior
-from pyro_favae.inference.rows import Rows, ViewRows, infer_rows
+from pyro_favae.inference.row_inference import infer_rows
+from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
 from pyro_favae.inference.views.bernoulli import BernoulliRows
 from pyro_favae.inference.views.categorical import CategoricalRows

@@ -11,7 +11,7 @@ from pyro_favae.inference import covariance, linear_algebra, snapshot
 from pyro_favae.inference.covariance import PatternCovariance, RowCovariance, group_patterns
 from pyro_favae.inference.interrupt import DeferredInterrupt
 from pyro_favae.inference.passes import Passes
-from pyro_favae.inference.rows import infer_rows
+from pyro_favae.inference.row_inference import infer_rows
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.views import Bernoulli

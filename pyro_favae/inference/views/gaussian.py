@@ -67,17 +67,12 @@ class GaussianRows(ViewRows):
         zz = torch.linalg.vector_norm(self.mean, dim=0).square()
         entropy = self.mean.new_zeros(())
         if self._variance is not None:
-            zg[:, :-1] += self._latents_with_factors(rows, self._variance)
+            zg[:, :-1] += rows.latents_with_factors(self)
             zz = zz + self._variance.sum(0)
             logs = self._variance.where(self.mask > 0, 1.0).log()
             entropy = 0.5 * (self.mask * (logs + 1 + LOG_2PI)).sum()
         gg = rows.observed_moments(self)
         return ViewStatistics(self.mask.sum(0), gg, zg, zz, self.log_likelihood, entropy)
-
-    def _latents_with_factors(self, rows: Rows, variance: Tensor) -> Tensor:
-        """Σ_n Cov(z_n, g_n), (D, K)."""
-        totals = rows.covariance.totals(variance)
-        return torch.einsum("pd,pkd->dk", totals, rows.gain(self))
 
 
 def sample_gaussian(name: str, rows: GaussianRows) -> Tensor | None:

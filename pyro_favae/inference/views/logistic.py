@@ -55,15 +55,14 @@ class LogisticRows(ViewRows, ABC):
         self.total_precision = self.view.noise + curvature  # p
         self.share = self.entries * curvature / self.total_precision  # ω
         self.answer = self.entries * self.logit_slope(curvature) / self.total_precision  # h / p
-        self._precision = self.view.weighted(self.view.noise * self.share)
 
     @property
-    def row_precision(self) -> Tensor:
-        return self._precision[:, :-1, :-1]
+    def entry_precision(self) -> Tensor:
+        return self.view.noise * self.share
 
     @property
     def linear(self) -> Tensor:
-        return self.answer @ self.view.scaled_weights - self._precision[:, :-1, -1]
+        return self.answer @ self.view.scaled_weights - self.share @ self.view.weights_bias
 
     def latent_means(self, rows: Rows) -> Tensor:
         return self.latent_mean(self._prior_mean(rows))
@@ -78,7 +77,7 @@ class LogisticRows(ViewRows, ABC):
 
     def refine(self, rows: Rows) -> Tensor:
         prior = self._prior_mean(rows)
-        spread = self.view.squares(rows.moments) - prior.square()
+        spread = rows.squares(self) - prior.square()
         follow = self.view.noise / self.total_precision
         before = self.xi
         self.tighten(
