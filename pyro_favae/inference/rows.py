@@ -42,7 +42,7 @@ class ViewRows(ABC):
         return None
 
     def pattern_precision(self, patterns: Tensor) -> Tensor:
-        """Precision that rows of given patterns (P, width) add to the factors, (P, K, K)."""
+        """Precision that rows of given patterns (P, width) add to the factors, packed, (P, K (K + 1) / 2)."""
         raise NotImplementedError(f"{type(self).__name__} has no pattern")
 
     @property
@@ -229,18 +229,17 @@ def _pattern_precision(
     snapshot: Snapshot, views: Sequence[ViewRows], patterns: Patterns, without: ViewRows | None = None
 ) -> Tensor:
     """Precisions of the factors of rows of each pattern, (P, K, K)."""
-    total = snapshot.prior_precision[patterns.groups]
-    start = 0
+    total, start = pack(snapshot.prior_precision)[patterns.groups], 0
     for view in views:
         if view.pattern is None:
             continue
         mask = patterns.masks[:, start : start + view.pattern.shape[1]]
         start += mask.shape[1]
         if view is without:
-            total = total + mask[..., None] * view.view.covariance[:-1, :-1]
+            total = total + mask * pack(view.view.covariance[:-1, :-1])
         else:
             total = total + view.pattern_precision(mask)
-    return total
+    return unpack(total, snapshot.prior_precision.shape[-1])
 
 
 def _covariance_of_rows(views: Sequence[ViewRows], base: Tensor) -> RowCovariance:
