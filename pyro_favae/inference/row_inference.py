@@ -15,6 +15,7 @@ from pyro_favae.inference.covariance import (
     RowGroups,
     group_patterns,
 )
+from pyro_favae.inference.linear_algebra import pack, unpack
 from pyro_favae.inference.low_rank import Logits, LowRankCovariance
 from pyro_favae.inference.low_rank_rows import LowRankRows
 from pyro_favae.inference.rows import Rows, ViewRows
@@ -124,7 +125,8 @@ def _pattern_precision(
     snapshot: Snapshot, views: Sequence[ViewRows], patterns: Patterns, without: ViewRows | None = None
 ) -> Tensor:
     """Precisions of the factors of rows of each pattern, (P, K, K)."""
-    total = snapshot.prior_precision[on_device(patterns.groups, snapshot.prior_precision.device)]
+    prior = snapshot.prior_precision
+    total = pack(prior)[on_device(patterns.groups, prior.device)]
     masks, start = on_device(patterns.masks.to(total.dtype), total.device), 0
     for view in views:
         if view.pattern is None:
@@ -132,10 +134,10 @@ def _pattern_precision(
         mask = masks[:, start : start + view.pattern.shape[1]]
         start += mask.shape[1]
         if view is without:
-            total = total + mask[..., None] * view.view.covariance[:-1, :-1]
+            total = total + mask * pack(view.view.covariance[:-1, :-1])
         else:
             total = total + view.pattern_precision(mask)
-    return total
+    return unpack(total, prior.shape[-1])
 
 
 def _covariance_of_rows(views: Sequence[ViewRows], precision: Tensor, index: Tensor) -> RowCovariance:

@@ -38,7 +38,7 @@ class ViewRows(ABC):
         return None
 
     def pattern_precision(self, patterns: Tensor) -> Tensor:
-        """Precision that rows of given patterns (P, width) add to the factors, (P, K, K)."""
+        """Precision that rows of given patterns (P, width) add to the factors, packed, (P, K (K + 1) / 2)."""
         raise NotImplementedError(f"{type(self).__name__} has no pattern")
 
     @property

@@ -43,6 +43,12 @@ class ViewSnapshot:
         return pack(mean[:, :, None] * mean[:, None, :] + self.weights.covariance)
 
     @cached_property
+    def factor_moments(self) -> Tensor:
+        """τ_d <w_d w_dᵀ> of each feature, bias excluded, packed, (D, K (K + 1) / 2)."""
+        size = self.weights.mean.shape[1] - 1
+        return self.noise[:, None] * self.feature_moments[:, : size * (size + 1) // 2]  # the bias comes last
+
+    @cached_property
     def weights_bias(self) -> Tensor:
         """τ_d <w_d b_d> of each feature, (D, K)."""
         mean, covariance = self.weights

@@ -125,6 +125,19 @@ def test_priors_without_conditionals_are_named():
     )
 
 
+def test_views_of_one_column():
+    data = {name: values[:, :1] for name, values in draw_views(30).items()}
+    views = {
+        "left": fv.views.Real(1, noise=fv.priors.Gamma(2, 2, per_feature=True)),
+        "right": fv.views.Real(1),
+    }
+    fit = fv.fit(fv.FAVAE(views, 1), data, seed=0, progress=False)
+    samples = fv.sample(fit, data, draws=4, chains=3, warm_up=2, seed=0, **QUIET)
+    assert samples.sites["left.noise_precision"].shape == (3, 4, 1)
+    assert samples.sites["right.noise_precision"].shape == (3, 4)
+    assert samples.predict("right", {"left": data["left"]}).mean.shape == (30, 1)
+
+
 @pytest.mark.parametrize("weights", [fv.priors.ARD(), fv.priors.Horseshoe(), fv.priors.SpikeSlab()])
 def test_flat_priors_stay_finite(weights):
     """With more factors than there are, whose weights fade and whose relevances grow."""

@@ -14,6 +14,7 @@ from pyro_favae.data import prepare
 from pyro_favae.fitting import pyro_pair
 from pyro_favae.inference.elbo import elbo_terms
 from pyro_favae.inference.guide import FAVAEGuide
+from pyro_favae.inference.linear_algebra import unpack
 from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.start import calibrate
 from pyro_favae.inference.views.gaussian import GaussianRows
@@ -349,7 +350,8 @@ def test_the_guides_conditionals_are_exact(factors):
     ]
     for view in seen.values():
         own = view.row_precision
-        precision = precision + (view.pattern_precision(view.pattern) if own is None else own)
+        size = linear.shape[-1]
+        precision = precision + (unpack(view.pattern_precision(view.pattern), size) if own is None else own)
         linear = linear + view.linear
     covariance = torch.linalg.inv(precision)
     actual = sites["factors"]["fn"]

@@ -55,8 +55,11 @@ class ViewChains:
 
     def sites(self) -> Sites:
         """By the model's names."""
-        noise = self.noise[:, 0] if self.noise.shape[1] == 1 else self.noise
-        own = {"weights": self.weights[..., :-1], "bias": self.weights[..., -1], "noise_precision": noise}
+        own = {
+            "weights": self.weights[..., :-1],
+            "bias": self.weights[..., -1],
+            "noise_precision": self.noise,
+        }
         own |= self.above
         return {f"{self.posterior.name}.{site}": value for site, value in own.items()}
 
@@ -71,7 +74,7 @@ class Chains:
             raise SpecError(
                 f"sample: the factors' prior is priors.{type(prior).__name__}, expected priors.StandardNormal()"
             )
-        self.table, self.names = table, tuple(start)
+        self.table, self.shapes = table, {site: value.shape for site, value in start.items()}
         self.views = [ViewChains(posterior, start) for posterior in guide.posterior.views]
         self.factors = draw_factors(table, self.globals)
         for view in self.views:
@@ -100,4 +103,4 @@ class Chains:
     def sites(self) -> Sites:
         """The present values of all global sites."""
         values = {site: value for view in self.views for site, value in view.sites().items()}
-        return {name: values[name] for name in self.names}
+        return {site: values[site].reshape(shape) for site, shape in self.shapes.items()}

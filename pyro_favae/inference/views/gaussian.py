@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.data.observed import Observed
+from pyro_favae.inference.linear_algebra import pack
 from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.statistics import ViewStatistics
@@ -40,8 +41,8 @@ class GaussianRows(ViewRows):
 
     def pattern_precision(self, patterns: Tensor) -> Tensor:
         if patterns.shape[1] == 1:
-            return patterns[..., None] * self.view.second_moment[:-1, :-1]
-        return self.view.weighted(patterns * self.view.noise)[:, :-1, :-1]
+            return patterns * pack(self.view.second_moment[:-1, :-1])
+        return patterns @ self.view.factor_moments
 
     @property
     def latent_variance(self) -> Tensor | None:
