@@ -51,6 +51,7 @@ class Learnt:
     factors: np.ndarray  # (rows, K) posterior means
     weights: dict[str, np.ndarray]  # (D, K) posterior means
     deviations: dict[str, np.ndarray]  # (D, K) posterior standard deviations
+    inclusion: dict[str, np.ndarray]  # (D, K) posterior probabilities that a weight is on
     mean: dict[str, np.ndarray]  # (rows, D)
     sd: dict[str, np.ndarray]  # (rows, D)
 
@@ -62,14 +63,14 @@ def learnt(
     with redirect_stdout(io.StringIO()):
         entry = _entry(data, (), n_factors, seed, iterations=iterations, mode=mode, spikeslab=True)
         entry.model.iterate()
-    nodes, mean, sd, weights, deviations = entry.model.nodes, {}, {}, {}, {}
+    nodes, mean, sd, weights, deviations, inclusion = entry.model.nodes, {}, {}, {}, {}, {}
     factors = nodes["Z"].getExpectations()
     first, second = factors["E"], factors["E2"]
     predicted = _predictor(entry, data)()
     parts = zip(data, nodes["W"].getNodes(), nodes["Tau"].getNodes(), strict=True)
     for name, node, noise in parts:
         moments = node.getExpectations()
-        weights[name] = moments["E"]
+        weights[name], inclusion[name] = moments["E"], moments["EB"]
         deviations[name] = np.sqrt(np.maximum(moments["E2"] - moments["E"] ** 2, 0))
         spread = (
             second @ moments["E2"].T - first**2 @ moments["E"].T ** 2
@@ -77,7 +78,7 @@ def learnt(
         variance = spread + 1 / noise.getExpectation()
         scale = np.nanstd(data[name] - np.nanmean(data[name], axis=0))
         mean[name], sd[name] = predicted[name], scale * np.sqrt(variance)
-    return Learnt(first, weights, deviations, mean, sd)
+    return Learnt(first, weights, deviations, inclusion, mean, sd)
 
 
 def _entry(data, binary, n_factors: int, seed: int, *, iterations: int, mode: str, spikeslab: bool):
