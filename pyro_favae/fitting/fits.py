@@ -34,7 +34,7 @@ def fit(
     tolerance: float = 1e-5,
     batch_size: int = 256,
     learning_rate: float = 1e-3,
-    schedule: Literal["joint", "closed-form", "stochastic"] = "joint",
+    schedule: Literal["joint", "alternating", "closed-form", "stochastic"] = "joint",
     pretrained: Mapping[str, Pretrained] | None = None,
     train: Collection[str] | None = None,
     seed: int | None = None,
@@ -54,8 +54,10 @@ def fit(
     label stands beside the views under the prior's column. Memory-mapped arrays and torch datasets are
     streamed from disk, with the same result. epochs: passes over the data at most; exact sweeps, where every view has
     a closed form. tolerance: stop when a pass raises the bound by less than this share of it. batch_size: rows a
-    gradient step. schedule: ``"joint"``, ``"closed-form"`` to leave the networks as they are, or ``"stochastic"`` to
-    learn closed forms too from minibatches, by decayed statistics, where N is so large that a few passes must do.
+    gradient step. schedule: ``"joint"``; ``"alternating"``, networks and closed forms by turns, as in Algorithm 1 of
+    the FA-VAE paper, whose sweeps are not epochs; ``"closed-form"`` to leave the networks as they are; or
+    ``"stochastic"`` to learn closed forms too from minibatches, by decayed statistics, where N is so large that a few
+    passes must do.
     pretrained: by view name, networks to start from, see :func:`pretrain`. train: the views whose networks are
     trained; when None, all that are not pretrained. Data behind other networks are encoded once and the rest is exact
     sweeps: conditioning a pretrained VAE takes seconds. seed: makes the run repeatable; drawn from torch's generator
