@@ -38,7 +38,7 @@ def fit(
     pretrained: Mapping[str, Pretrained] | None = None,
     train: Collection[str] | None = None,
     seed: int | None = None,
-    start: Literal["pca", "random"] = "pca",
+    start: Literal["pca", "random", "aligned"] = "pca",
     device: str | torch.device = "auto",
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
@@ -62,9 +62,11 @@ def fit(
     trained; when None, all that are not pretrained. Data behind other networks are encoded once and the rest is exact
     sweeps: conditioning a pretrained VAE takes seconds. seed: makes the run repeatable; drawn from torch's generator
     when None. start: views start from their joint principal components, ``"pca"``, or from ``"random"`` weights, to
-    see whether the result depends on the start. device: ``"auto"`` takes a CUDA GPU where there is one. callbacks:
-    called with the record of each pass, a mapping with ``elbo``, its terms and ``active``; returning True ends the
-    run. Ctrl-C ends it too and returns the fit so far.
+    see whether the result depends on the start; ``"aligned"``, beside views that need no new networks, draws the
+    latents of new networks to the factors of those views while they warm up: what another network has learnt of the
+    same rows is passed on. device: ``"auto"`` takes a CUDA GPU where there is one. callbacks: called with the record
+    of each pass, a mapping with ``elbo``, its terms and ``active``; returning True ends the run. Ctrl-C ends it too
+    and returns the fit so far.
     checkpoint: a file to keep the run's state in, replaced only by a complete newer one. every: how often, a number
     of passes or a time such as ``"30s"``; besides, at each phase's beginning, on Ctrl-C and at the end. resume: go on
     with the checkpoint if it exists, True, or with the one at this path; with the same model, settings and data, on

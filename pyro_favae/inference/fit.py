@@ -1,6 +1,6 @@
 """The one loop: rows → closed-form q(g) → networks' step → additive statistics → global updates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -171,17 +171,16 @@ class Run:
         self.beginning.read_units()
         self.passes.encode(self.untrained)
         if self.plan.warm_up:
-            self.beginning.silence()
+            self.beginning.warm_up()
         self._enter("warm-up")
 
     def _warm_up(self) -> None:
-        """Train networks that mean nothing yet as plain VAEs.
+        """Train networks that mean nothing yet, with the posterior as it is; with no weights yet, as plain VAEs.
 
-        Without weights that is what the model is. Relevances would switch off the factors of latents that do not yet
-        follow the data, for good.
+        Relevances would switch off the factors of latents that do not yet follow the data, for good.
         """
         while self.done < self.plan.warm_up:
-            if self._record(self._network_pass(), "warm-up"):
+            if self._record(self._network_pass(self.beginning.teachers), "warm-up"):
                 return self._end("callback")
             self._rest()
         self._enter("start")
@@ -208,12 +207,12 @@ class Run:
         self.passes.encode(self.trained)
         self._enter("settle")
 
-    def _minibatch_pass(self, learn: bool) -> None:
-        self.minibatches(self.generator, self.rest, len(self.history.records), learn)
+    def _minibatch_pass(self, learn: bool, teachers: Collection[str] = ()) -> None:
+        self.minibatches(self.generator, self.rest, len(self.history.records), learn, teachers)
 
-    def _network_pass(self) -> Statistics:
+    def _network_pass(self, teachers: Collection[str] = ()) -> Statistics:
         """Minibatches that leave the global posterior as it is."""
-        self._minibatch_pass(learn=False)
+        self._minibatch_pass(False, teachers)
         statistics = self.minibatches.total()
         self.minibatches.forget()
         return statistics

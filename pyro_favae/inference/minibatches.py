@@ -1,5 +1,6 @@
 """Learning from minibatches: networks and closed forms together, or closed forms alone."""
 
+from collections.abc import Collection
 from functools import partial
 
 import torch
@@ -59,30 +60,44 @@ class MinibatchPasses:
         if self.step is not None:
             self.step.load_state_dict(state["step"])
 
-    def __call__(self, generator: torch.Generator, rest: RestPoints, passes: int, learn: bool) -> None:
+    def __call__(
+        self,
+        generator: torch.Generator,
+        rest: RestPoints,
+        passes: int,
+        learn: bool,
+        teachers: Collection[str] = (),
+    ) -> None:
         """Every row once, or what is left of a pass; with ``learn`` false the global posterior stays as it is.
 
         generator: draws the seed of the order. rest: called after each minibatch. passes: how many are done.
+        teachers: views whose rows teach the networks what to make of them.
         """
         if self.seed is None:
             self.seed, self.position = int(torch.randint(SEEDS, (), generator=generator)), 0
         snapshot = self.guide.train().snapshot()
         for batch in self.passes.shuffled(self.seed, self.position):
-            self._take(batch, snapshot)
+            self._take(batch, snapshot, teachers)
             if learn and self.position % self.plan.every == 0:
                 self._update()
                 snapshot = self.guide.snapshot()
             rest(passes)
         self.seed = None
 
-    def _take(self, batch: Batch, snapshot: Snapshot) -> None:
+    def _take(self, batch: Batch, snapshot: Snapshot, teachers: Collection[str]) -> None:
         """A step of the networks, and the minibatch's statistics added."""
         views = self.passes.view_rows(batch, snapshot)
         rows = self.guide.infer(
             views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS, groups=batch.groups
         )
         if self.step is not None:
-            self.step(batch.data, views, partial(prior_from_other_views, snapshot, rows))
+            taught = [views[name].mask.any(1) for name in teachers]
+            self.step(
+                batch.data,
+                views,
+                partial(prior_from_other_views, snapshot, rows),
+                torch.stack(taught).any(0) if taught else None,
+            )
         total, n = len(self.passes.everything), self.passes.batch_rows(self.position)
         self.position += 1
         self.seen += 1

@@ -8,7 +8,7 @@ from pyro_favae.inference.history import Callback
 from pyro_favae.models.declaration import require_choice, require_count, require_flag, require_positive
 
 SCHEDULES = ("joint", "alternating", "closed-form", "stochastic")
-STARTS = ("pca", "random")
+STARTS = ("pca", "random", "aligned")
 LARGEST_RATE = 1e30  # single precision holds little more
 
 

@@ -46,6 +46,21 @@ def prior_from_other_views(snapshot: Snapshot, rows: Rows, view: EncodedRows) ->
     return dist.MultivariateNormal(location[observed].to(dtype), scale_tril=root.to(dtype))
 
 
+def drawn_from(
+    encoded: dist.TorchDistribution, prior: dist.MultivariateNormal, taught: Tensor
+) -> dist.MultivariateNormal:
+    """What the decoder's latents are drawn from: the prior where they are taught, (rows, D) booleans, else q(z | x).
+
+    With the prior p that the other views give, E_p log p(x | z) − KL(q ‖ p) stands in for the bound of such latents,
+    and is one too: with p in the place of q the divergence is 0. Encoder and decoder, while neither knows anything,
+    need not wait for each other. Latents that are taught must be independent of the rest under the prior.
+    """
+    deviation = torch.diag_embed(encoded.base_dist.scale)
+    location = torch.where(taught, prior.loc, encoded.mean)
+    root = torch.where(taught[:, :, None] & taught[:, None, :], prior.scale_tril, deviation)
+    return dist.MultivariateNormal(location, scale_tril=root)
+
+
 def trainable_parameters(guide: FAVAEGuide, names: Sequence[str]) -> list[Tensor]:
     """What gradient steps move of some views: encoders, decoders and likelihoods."""
     modules = [module for name in names for module in (guide.inference(name), guide.model.emission(name))]
@@ -89,16 +104,21 @@ class NetworkStep:
         return term
 
     def __call__(
-        self, data: Mapping[str, Tensor], views: Mapping[str, EncodedRows], prior_of: LatentPrior
+        self,
+        data: Mapping[str, Tensor],
+        views: Mapping[str, EncodedRows],
+        prior_of: LatentPrior,
+        taught: Tensor | None = None,
     ) -> None:
         """Step on a batch; leaves each view's expected log likelihood in its rows.
 
-        prior_of: returns the latents' prior, one for each row that has a view, given the view.
+        prior_of: returns the latents' prior, one for each row that has a view, given the view. taught: booleans
+        (rows,), see :func:`drawn_from`; none when None.
         """
         present = [name for name in self.elbos if views[name].mask.any()]
         self.optimiser.zero_grad()
         if present:
-            sum(self.loss(name, data[name], views[name], prior_of) for name in present).backward()
+            sum(self.loss(name, data[name], views[name], prior_of, taught) for name in present).backward()
         somewhere = present
         if self.processes.count > 1:
             somewhere = self._shared({name: float(views[name].mask.sum()) for name in self.elbos})
@@ -145,7 +165,14 @@ class NetworkStep:
         for name, term in self.terms.items():
             term.load_state_dict(state["objectives"][name])
 
-    def loss(self, name: str, data: Tensor, view: EncodedRows, prior_of: LatentPrior) -> Tensor:
+    def loss(
+        self,
+        name: str,
+        data: Tensor,
+        view: EncodedRows,
+        prior_of: LatentPrior,
+        taught: Tensor | None = None,
+    ) -> Tensor:
         """Minus the view's part of the bound for a row, in nats, and what its objective adds.
 
         The likelihood is tempered by 1/β, so that an objective's −E log p + β KL + penalty is here divided by β.
@@ -156,7 +183,13 @@ class NetworkStep:
         beta = self.guide.declaration.views[name].beta
         emission = self.guide.model.emission(name)
         encoded = dist.Normal(mean, variance.sqrt()).to_event(1)
-        observed = data[view.mask[:, 0] > 0]
+        has = view.mask[:, 0] > 0
+        observed, lesson = data[has], 0.0
+        source = encoded
+        if taught is not None:
+            linked = view.view.weights.weights.any(1)  # to factors of which the other views know something
+            source = drawn_from(encoded, prior, taught[has][:, None] & linked)
+            lesson = (kl_divergence(encoded, prior) - kl_divergence(source, prior)).sum()
         drawn = []
 
         def model() -> None:
@@ -167,17 +200,17 @@ class NetworkStep:
 
         def guide() -> None:
             with pyro.plate(f"{name}.rows", len(observed)):
-                drawn.append(pyro.sample(f"{name}.latents", encoded))
+                drawn.append(pyro.sample(f"{name}.latents", source))
 
         loss = self.elbos[name].differentiable_loss(model, guide)
         self._require_finite(name, loss.detach())
         with torch.no_grad():
-            divergence = kl_divergence(encoded, prior).sum()
+            divergence = kl_divergence(source, prior).sum()
             view.log_likelihood = (beta * (divergence - loss)).to(torch.float64)
         view.draws = drawn[0].detach()
         penalty = self.terms[name].penalty(LatentBatch(drawn[0], mean, variance))
         self._require_finite(name, penalty.detach())
-        return loss / len(observed) + penalty / beta
+        return (loss + lesson) / len(observed) + penalty / beta
 
     def _require_finite(self, name: str, values: Tensor) -> None:
         """Stop before the posterior is touched."""
