@@ -32,7 +32,8 @@ class Beginning:
         self.guide = passes.guide
         self.posterior = passes.guide.posterior
         self.fresh = [name for name in self.guide.names if name in scope.fresh]
-        self.new = [name for name in self.guide.names if name in scope.unknown & scope.trained]
+        new = scope.unknown & scope.trained if settings.schedule != "closed-form" else frozenset()
+        self.new = [name for name in self.guide.names if name in new]
         self.teachers: list[str] = []  # views that networks learn from while they warm up
         if settings.start == "aligned":
             self.teachers = [name for name in self.guide.names if name not in self.new]

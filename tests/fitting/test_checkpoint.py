@@ -59,6 +59,7 @@ RUNS = {
     "closed form, logistic": (["labels", "gappy", "class"], {"epochs": 9}),
     "closed form, encoded once": (["image", "table"], {"epochs": 5, "schedule": "closed-form"}),
     "alternating": (["image", "table"], {"epochs": 8, "schedule": "alternating"}),
+    "aligned": (["image", "table"], {"epochs": 5, "start": "aligned"}),
     "stochastic": (["table", "labels"], {"epochs": 4, "schedule": "stochastic"}),
 }
 

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 import pyro_favae as fv
 from pyro_favae.plots.canvas import COLOURS, MARKERS
@@ -22,6 +23,7 @@ def terms(curves: Mapping[str, pd.DataFrame]) -> Figure:
         for (name, curve), colour, marker in zip(curves.items(), COLOURS, MARKERS, strict=False):
             ax.plot(curve.index, curve[column], label=name, color=colour, marker=marker, markersize=3)
         ax.set(xlabel="epoch of the networks", ylabel=label)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     last = [curve["likelihood"] for curve in curves.values()]
     axes[0].set_ylim(
         bottom=min(values.iloc[len(values) // 8] for values in last)

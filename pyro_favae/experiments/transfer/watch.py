@@ -60,8 +60,8 @@ class Watch:
     def curve(self) -> pd.DataFrame:
         """One row an epoch, from 1.
 
-        Columns: ``likelihood`` of an image given the mean of its latents and ``divergence`` of q(z | x) from its prior,
-        both in nats; ``r2`` of an image; ``seconds``.
+        Columns: ``likelihood`` of an image given the mean of its latents and ``divergence`` of q(z | x) from its
+        prior, both in nats; ``r2`` of an image; ``seconds``.
         """
         return pd.DataFrame(self.records, index=pd.RangeIndex(1, len(self.records) + 1, name="epoch"))
 
