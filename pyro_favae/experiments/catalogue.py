@@ -7,6 +7,7 @@ from pyro_favae.experiments.experiment import Experiment, Size
 from pyro_favae.experiments.influence.celeba import influence_celeba
 from pyro_favae.experiments.influence.eeg import influence_eeg
 from pyro_favae.experiments.influence.mnist import influence_mnist
+from pyro_favae.experiments.transfer import run_transfer
 
 __all__ = ["EXPERIMENTS", "Experiment", "Size"]
 
@@ -15,4 +16,5 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "influence-celeba": influence_celeba,
     "influence-eeg": influence_eeg,
     "influence-mnist": influence_mnist,
+    "transfer": run_transfer,
 }

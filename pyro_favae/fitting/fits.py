@@ -35,11 +35,11 @@ def fit(
     tolerance: float = 1e-5,
     batch_size: int = 256,
     learning_rate: float = 1e-3,
-    schedule: Literal["joint", "closed-form", "stochastic"] = "joint",
+    schedule: Literal["joint", "alternating", "closed-form", "stochastic"] = "joint",
     pretrained: Mapping[str, Pretrained] | None = None,
     train: Collection[str] | None = None,
     seed: int | None = None,
-    start: Literal["pca", "random"] = "pca",
+    start: Literal["pca", "random", "aligned"] = "pca",
     device: str | torch.device = "auto",
     precision: Literal["full", "bfloat16"] = "full",
     compile: bool = False,
@@ -59,18 +59,22 @@ def fit(
     streamed from disk, with the same result. epochs: passes over the data at most; exact sweeps, where every view has
     a closed form. tolerance: stop when a pass raises the bound by less than this share of it; of its size the
     likelihood behind networks that are left as they are, a constant, does not count. batch_size: rows a
-    gradient step. schedule: ``"joint"``, ``"closed-form"`` to leave the networks as they are, or ``"stochastic"`` to
-    learn closed forms too from minibatches, by decayed statistics, where N is so large that a few passes must do.
+    gradient step. schedule: ``"joint"``; ``"alternating"``, networks and closed forms by turns, as in Algorithm 1 of
+    the FA-VAE paper, whose sweeps are not epochs; ``"closed-form"`` to leave the networks as they are; or
+    ``"stochastic"`` to learn closed forms too from minibatches, by decayed statistics, where N is so large that a few
+    passes must do.
     pretrained: by view name, networks to start from, see :func:`pretrain`. train: the views whose networks are
     trained; when None, all that are not pretrained. Data behind other networks are encoded once and the rest is exact
     sweeps: conditioning a pretrained VAE takes seconds. seed: makes the run repeatable; drawn from torch's generator
     when None. start: views start from their joint principal components, ``"pca"``, or from ``"random"`` weights, to
-    see whether the result depends on the start. device: ``"auto"`` takes a CUDA GPU where there is one. precision: of
-    the networks in gradient steps, ``"bfloat16"`` for mixed precision; likelihoods, closed forms and what is read off
-    stay as they are. compile: run the networks of gradient steps by torch.compile. workers: processes that read
-    memory-mapped arrays and torch datasets ahead of their use, with the same result to the last bit. callbacks:
-    called with the record of each pass, a mapping with ``elbo``, its terms and ``active``; returning True ends the
-    run. Ctrl-C ends it too and returns the fit so far.
+    see whether the result depends on the start; ``"aligned"``, beside views that need no new networks, draws the
+    latents of new networks to the factors of those views while they warm up: what another network has learnt of the
+    same rows is passed on. device: ``"auto"`` takes a CUDA GPU where there is one. precision: of the networks in
+    gradient steps, ``"bfloat16"`` for mixed precision; likelihoods, closed forms and what is read off stay as they
+    are. compile: run the networks of gradient steps by torch.compile. workers: processes that read memory-mapped
+    arrays and torch datasets ahead of their use, with the same result to the last bit. callbacks: called with the
+    record of each pass, a mapping with ``elbo``, its terms and ``active``; returning True ends the run. Ctrl-C ends
+    it too and returns the fit so far.
     checkpoint: a file to keep the run's state in, replaced only by a complete newer one. every: how often, a number
     of passes or a time such as ``"30s"``; besides, at each phase's beginning, on Ctrl-C and at the end. resume: go on
     with the checkpoint if it exists, True, or with the one at this path; with the same model, settings and data, on

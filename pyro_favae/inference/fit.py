@@ -1,6 +1,6 @@
 """The one loop: rows → closed-form q(g) → networks' step → additive statistics → global updates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from pyro_favae.data.dataset import Dataset
+from pyro_favae.inference.alternation import sweeps_suffice
 from pyro_favae.inference.beginning import Beginning
 from pyro_favae.inference.global_updates import GlobalUpdates
 from pyro_favae.inference.guide import FAVAEGuide
@@ -40,8 +41,9 @@ class Outcome:
 class Run:
     """A run of the loop on one guide, which it changes in place.
 
-    It goes through phases: units, warm-up and start; then train and settle, or sweep; then end. Its state, taken at
-    any of its :class:`RestPoints`, is all that what follows depends on besides the data and the settings.
+    It goes through phases: units, warm-up and start; then train and settle, or sweep; then end. Where networks and
+    closed forms are learnt by turns, training begins each block with sweeps. Its state, taken at any of its
+    :class:`RestPoints`, is all that what follows depends on besides the data and the settings.
     """
 
     def __init__(
@@ -166,8 +168,8 @@ class Run:
         self.rest(len(self.history.records), now)
 
     def _record(self, statistics: Statistics, stage: str) -> bool:
-        """A pass is over; returns whether a callback asked to stop."""
-        self.done += 1
+        """A pass is over, one of the phase unless of another stage; returns whether a callback asked to stop."""
+        self.done += stage == self.phase
         return self.processes.any(self.history.add(statistics, stage))[0]
 
     # phases
@@ -177,20 +179,16 @@ class Run:
         self.beginning.read_units()
         self.passes.encode(self.untrained)
         if self.plan.warm_up:
-            self.beginning.silence()
+            self.beginning.warm_up()
         self._enter("warm-up")
 
     def _warm_up(self) -> None:
-        """Train networks that mean nothing yet as plain VAEs.
+        """Train networks that mean nothing yet, with the posterior as it is; with no weights yet, as plain VAEs.
 
-        Without weights that is what the model is. Relevances would switch off the factors of latents that do not yet
-        follow the data, for good.
+        Relevances would switch off the factors of latents that do not yet follow the data, for good.
         """
         while self.done < self.plan.warm_up:
-            self._minibatch_pass(learn=False)
-            statistics = self.minibatches.total()
-            self.minibatches.forget()
-            if self._record(statistics, "warm-up"):
+            if self._record(self._network_pass(self.beginning.teachers), "warm-up"):
                 return self._end("callback")
             self._rest()
         self._enter("start")
@@ -204,14 +202,38 @@ class Run:
         """Minibatches, then encodings of the views whose networks have stopped."""
         ended_by = "epochs"
         while self.done < self.plan.train and ended_by == "epochs":
-            self._minibatch_pass(learn=True)
-            ended_by = self._judged(self.minibatches.settle(), "train", PATIENCE)
+            if self.plan.block:
+                if self.done % self.plan.block == 0 and self._sweep_block():
+                    ended_by = "callback"
+                    break
+                statistics = self._network_pass()
+            else:
+                self._minibatch_pass(learn=True)
+                statistics = self.minibatches.settle()
+            ended_by = self._judged(statistics, "train", PATIENCE)
         self.ended_by = ended_by
         self.passes.encode(self.trained)
         self._enter("settle")
 
-    def _minibatch_pass(self, learn: bool) -> None:
-        self.minibatches(self.generator, self.rest, len(self.history.records), learn)
+    def _minibatch_pass(self, learn: bool, teachers: Collection[str] = ()) -> None:
+        self.minibatches(self.generator, self.rest, len(self.history.records), learn, teachers)
+
+    def _network_pass(self, teachers: Collection[str] = ()) -> Statistics:
+        """Minibatches that leave the global posterior as it is."""
+        self._minibatch_pass(False, teachers)
+        statistics = self.minibatches.total()
+        self.minibatches.forget()
+        return statistics
+
+    def _sweep_block(self) -> bool:
+        """Sweeps with the networks as they are, unless done before; returns whether a callback asked to stop."""
+        asked, tolerance = False, self.settings.tolerance
+        while not asked and not sweeps_suffice(self.history.records, self.trained, tolerance):
+            self.passes.encode([name for name in self.trained if name not in self.passes.encodings])
+            asked = self._sweep("sweep")
+            self._rest()
+        self.passes.read_again([name for name in self.trained if name in self.passes.encodings])
+        return asked
 
     def _settle(self) -> None:
         while self.done < self.plan.settle:
@@ -253,7 +275,8 @@ class Run:
         The objective is the bound, unless a view's likelihood is tempered; that of several passes is their mean. The
         likelihood of views whose networks are left as they are is a constant, and does not count towards its size.
         """
-        values = [record["objective"] for record in self.history.records if record["stage"] != "warm-up"]
+        records = self.history.records
+        values = [record["objective"] for record in records if record["stage"] == records[-1]["stage"]]
         if len(values) < 2 * window:
             return False
         now, before = (sum(part) / window for part in (values[-window:], values[-2 * window : -window]))

@@ -1,5 +1,6 @@
 """Learning from minibatches: networks and closed forms together, or closed forms alone."""
 
+from collections.abc import Collection
 from contextlib import closing
 from functools import partial
 from typing import cast
@@ -74,29 +75,37 @@ class MinibatchPasses:
         if self.step is not None:
             self.step.load_state_dict(state["step"])
 
-    def __call__(self, generator: torch.Generator, rest: RestPoints, passes: int, learn: bool) -> None:
+    def __call__(
+        self,
+        generator: torch.Generator,
+        rest: RestPoints,
+        passes: int,
+        learn: bool,
+        teachers: Collection[str] = (),
+    ) -> None:
         """Every row once, or what is left of a pass; with ``learn`` false the global posterior stays as it is.
 
         generator: draws the seed of the order. rest: called after each minibatch. passes: how many are done.
+        teachers: views whose rows teach the networks what to make of them.
         """
         if self.seed is None:
             self.seed, self.position = int(torch.randint(SEEDS, (), generator=generator)), 0
         snapshot = self.guide.train().snapshot()
         with closing(self.passes.shuffled(self.seed, self.position)) as batches:
             for batch in batches:
-                self.take(batch, snapshot)
+                self.take(batch, snapshot, teachers)
                 if learn and self.position % self.plan.every == 0:
                     self._update()
                     snapshot = self.guide.snapshot()
                 rest(passes)
         self.seed = None
 
-    def take(self, batch: Batch, snapshot: Snapshot) -> None:
+    def take(self, batch: Batch, snapshot: Snapshot, teachers: Collection[str] = ()) -> None:
         """A step of the networks, and the minibatch's statistics added, without waiting for the device."""
         with watched(self.watch), self.execution.running():
-            self._take(batch, snapshot)
+            self._take(batch, snapshot, teachers)
 
-    def _take(self, batch: Batch, snapshot: Snapshot) -> None:
+    def _take(self, batch: Batch, snapshot: Snapshot, teachers: Collection[str]) -> None:
         views = self.passes.view_rows(batch, snapshot)
         rows = self.guide.infer(
             views,
@@ -108,7 +117,13 @@ class MinibatchPasses:
         )
         if self.step is not None:
             encoded = {name: cast(EncodedRows, views[name]) for name in self.step.terms}
-            self.step(batch.data, encoded, partial(prior_from_other_views, snapshot, rows))
+            taught = [views[name].mask.any(1) for name in teachers]
+            self.step(
+                batch.data,
+                encoded,
+                partial(prior_from_other_views, snapshot, rows),
+                torch.stack(taught).any(0) if taught else None,
+            )
         total, n = len(self.passes.everything), self.passes.batch_rows(self.position)
         self.position += 1
         self.seen += 1

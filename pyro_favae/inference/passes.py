@@ -90,12 +90,12 @@ class Passes:
         )
         return rows.statistics()
 
-    def stand_ins(self) -> Iterator[list[GaussianRows]]:
-        """The views' rows as Gaussians, a batch at a time."""
+    def stand_ins(self, names: Sequence[str]) -> Iterator[list[GaussianRows]]:
+        """The rows of the named views as Gaussians, a batch at a time."""
         snapshot = self.guide.snapshot()
         for batch in self._in_order():
             views = self.view_rows(batch, snapshot, start=True)
-            yield [cast(GaussianRows, rows) for rows in views.values()]
+            yield [cast(GaussianRows, views[name]) for name in names]
 
     def shuffled(self, seed: int, start: int = 0) -> Generator[Batch, None, None]:
         """Minibatches in the random order that a seed gives, every row once, from the ``start``-th on."""

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from pyro_favae.inference.alternation import MOST_SWEEPS, NETWORK_PASSES
 from pyro_favae.inference.settings import Settings
 
 WARM_UP = 0.2  # of the passes, in which new networks are trained before factors are sought in their latents
@@ -20,6 +21,7 @@ class Plan:
     train: int  # passes of minibatches that learn everything
     settle: int  # exact sweeps after minibatches
     sweep: int  # exact sweeps to tolerance, where there are no minibatches
+    block: int = 0  # passes that train networks between two blocks of sweeps; 0 where they learn everything
 
     @classmethod
     def of(cls, settings: Settings, batches: int, trained: bool, unknown: bool) -> "Plan":
@@ -32,9 +34,11 @@ class Plan:
         warm_up = math.ceil(WARM_UP * settings.epochs) if unknown else 0
         every = max(1, batches // UPDATES_A_PASS) if trained else 1
         settle = SETTLING_SWEEPS if trained else 1
-        return cls(batches, every, warm_up, settings.epochs - warm_up, settle, sweep=0)
+        block = NETWORK_PASSES if settings.schedule == "alternating" else 0
+        return cls(batches, every, warm_up, settings.epochs - warm_up, settle, sweep=0, block=block)
 
     @property
     def passes(self) -> int:
-        """Passes in all."""
-        return self.warm_up + self.train + self.settle + self.sweep
+        """Passes in all, at most."""
+        blocks = math.ceil(self.train / self.block) if self.block else 0
+        return self.warm_up + self.train + blocks * MOST_SWEEPS + self.settle + self.sweep

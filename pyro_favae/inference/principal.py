@@ -28,13 +28,14 @@ def start_from_components(
     n_rows: int,
     generator: torch.Generator,
     processes: Processes = ALONE,
+    every: bool = False,
 ) -> None:
     """Set q(W, b), q(α) and q(τ) of views from those components of their latents that stand out of noise.
 
     The weights of other factors stay as they are, small and random: components of noise would be factors that fit
     it, and that learning is slow to let go. batches: returns this process's rows of the views a batch at a time,
     ``n_rows`` in all processes, as Gaussians; what is missing counts as the view's mean. Each view is scaled to the
-    same variance a feature first.
+    same variance a feature first. every: take all components, as many as there are factors.
     """
     sizes = [view.n_features for view in views]
     moments = processes.merged(reduce(merged, (moments_of(*_latents(rows)) for rows in batches())))
@@ -58,7 +59,7 @@ def start_from_components(
     rest = (variance / scale.square()).sum() - values.sum()
     noise = (rest / max(1, len(mean) - len(values))).clamp_min(LEAST_NOISE)
     edge = noise * (1 + (len(mean) / n_rows) ** 0.5) ** 2  # Marchenko and Pastur's, of noise alone
-    signal = values > edge
+    signal = values > (noise if every else edge)
     weights = (basis @ vectors)[:, signal] * (values - noise)[signal].sqrt() * scale[:, None]
     for view, part, centre, spread in zip(
         views, weights.split(sizes), mean.split(sizes), variance.split(sizes), strict=True

@@ -8,8 +8,8 @@ from pyro_favae.inference.history import Callback
 from pyro_favae.models.declaration import require_choice, require_count, require_flag, require_positive
 from pyro_favae.models.execution import PRECISIONS
 
-SCHEDULES = ("joint", "closed-form", "stochastic")
-STARTS = ("pca", "random")
+SCHEDULES = ("joint", "alternating", "closed-form", "stochastic")
+STARTS = ("pca", "random", "aligned")
 LARGEST_RATE = 1e30  # single precision holds little more
 
 

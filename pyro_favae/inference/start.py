@@ -58,9 +58,9 @@ def require_digits(name: str, moments: Moments) -> None:
 
 
 @torch.no_grad()
-def randomise_weights(guide: FAVAEGuide, generator: torch.Generator) -> None:
-    """Small random weights: enough to break the symmetry between factors."""
-    for view in guide.posterior.views:
+def randomise_weights(guide: FAVAEGuide, names: Collection[str], generator: torch.Generator) -> None:
+    """Small random weights of the named views: enough to break the symmetry between factors."""
+    for view in map(guide.posterior.view, names):
         mean = torch.randn(view.weights_mean.shape, generator=generator, dtype=torch.float64)
         mean[:, -1] = 0
         view.weights_mean.copy_(0.3 * mean / view.weights_mean.shape[1] ** 0.5)

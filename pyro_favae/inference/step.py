@@ -21,6 +21,7 @@ from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.mean_field import mean_field_terms
 from pyro_favae.inference.objectives import LatentBatch, ObjectiveTerm, objective_term
 from pyro_favae.inference.processes import ALONE, Processes
+from pyro_favae.inference.teaching import drawn_from, lesson, whole
 from pyro_favae.inference.views.vae import EncodedRows
 from pyro_favae.inference.watch import require
 
@@ -73,16 +74,21 @@ class NetworkStep:
         return term
 
     def __call__(
-        self, data: Mapping[str, Tensor], views: Mapping[str, EncodedRows], prior_of: LatentPrior
+        self,
+        data: Mapping[str, Tensor],
+        views: Mapping[str, EncodedRows],
+        prior_of: LatentPrior,
+        taught: Tensor | None = None,
     ) -> None:
         """Step on a batch; leaves each view's expected log likelihood in its rows.
 
-        prior_of: returns the latents' prior, one for each row that has a view, given the view.
+        prior_of: returns the latents' prior, one for each row that has a view, given the view. taught: booleans
+        (rows,), see :func:`drawn_from`; none when None.
         """
         present = [name for name in self.terms if views[name].observed.count]
         self.optimiser.zero_grad()
         if present:
-            losses = (self.loss(name, data[name], views[name], prior_of) for name in present)
+            losses = (self.loss(name, data[name], views[name], prior_of, taught) for name in present)
             reduce(torch.add, losses).backward()
         somewhere = present
         if self.processes.count > 1:
@@ -130,7 +136,14 @@ class NetworkStep:
         for name, term in self.terms.items():
             term.load_state_dict(state["objectives"][name])
 
-    def loss(self, name: str, data: Tensor, view: EncodedRows, prior_of: LatentPrior) -> Tensor:
+    def loss(
+        self,
+        name: str,
+        data: Tensor,
+        view: EncodedRows,
+        prior_of: LatentPrior,
+        taught: Tensor | None = None,
+    ) -> Tensor:
         """Minus the view's part of the bound for a row, in nats, and what its objective adds.
 
         The likelihood is tempered by 1/β, so that an objective's −E log p + β KL + penalty is here divided by β.
@@ -139,6 +152,13 @@ class NetworkStep:
         beta, emission = self.guide.decoder_view(name).beta, self.guide.decoder(name)
         encoded = dist.Normal(mean, variance.sqrt(), validate_args=False).to_event(1)
         prior, observed = prior_of(view), view.observed.of_rows(data)
+        source: dist.TorchDistribution = encoded
+        taught_more = mean.new_zeros(())
+        if taught is not None:
+            prior = whole(prior, mean)
+            linked = view.view.weights.weights.any(1)  # to factors of which the other views know something
+            source = drawn_from(encoded, prior, view.observed.of_rows(taught)[:, None] & linked)
+            taught_more = lesson(encoded, source, prior)
 
         def model() -> None:
             latents = pyro.sample(f"{name}.latents", prior)
@@ -146,13 +166,13 @@ class NetworkStep:
                 emission.sample_data(name, latents, observed, view.entries)
 
         def guide() -> None:
-            pyro.sample(f"{name}.latents", encoded)
+            pyro.sample(f"{name}.latents", source)
 
         tempered, divergence, trace = mean_field_terms(model, guide)
         draws = cast(Tensor, trace.nodes[f"{name}.latents"]["value"])
         view.log_likelihood, view.draws = (beta * tempered.detach()).to(torch.float64), draws.detach()
         penalty = self.terms[name].penalty(LatentBatch(draws, mean, variance))
-        loss = (divergence - tempered) / len(mean) + penalty / beta
+        loss = (divergence + taught_more - tempered) / len(mean) + penalty / beta
         self._require_finite(name, loss.detach())
         return loss
 

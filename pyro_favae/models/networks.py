@@ -137,6 +137,7 @@ def split_outputs(outputs: int, size: int) -> list[nn.Module]:
 NETWORKS: dict[str, Network] = {
     "small": Convolutional((32, 32), 256),
     "small-normalised": Convolutional((16, 32, 64), normalised=True),
+    "deep-normalised": Convolutional((16, 32, 64, 128, 256), normalised=True),
     "dense": Dense(),
     # FA-VAE paper, Section 3.1, and the deeper one of Section 3.3
     "favae": Convolutional((64, 128, 256, 512, 1024)),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,8 @@ RUNS = {
     "joint, a discriminator learns beside": (["watched", "table"], {"epochs": 5}),
     "closed form, logistic": (["labels", "gappy", "class"], {"epochs": 9}),
     "closed form, encoded once": (["image", "table"], {"epochs": 5, "schedule": "closed-form"}),
+    "alternating": (["image", "table"], {"epochs": 8, "schedule": "alternating"}),
+    "aligned": (["image", "table"], {"epochs": 5, "start": "aligned"}),
     "stochastic": (["table", "labels"], {"epochs": 4, "schedule": "stochastic"}),
 }
 
@@ -120,6 +123,22 @@ def test_a_pass_is_left_and_entered_in_its_middle(tmp_path, monkeypatch):
             with pytest.raises(Stopped):
                 fitted("joint", checkpoint=path, resume=True)
     assert_same(fitted("joint", checkpoint=path, resume=True), whole)
+
+
+@pytest.mark.parametrize("moment", [15, 17, 42])
+def test_blocks_of_sweeps_and_of_networks_are_entered_in_their_middle(moment, tmp_path, monkeypatch):
+    monkeypatch.setattr("pyro_favae.fitting.checkpoint.Checkpoint.due", lambda *_: True)
+    path = tmp_path / "run.ckpt"
+    with monkeypatch.context() as patch:
+        stop_at(patch, moment, "rest")
+        with pytest.raises(Stopped):
+            fitted("alternating", checkpoint=path)
+    assert_same(fitted("alternating", resume=path), alternating_run())
+
+
+@cache
+def alternating_run() -> fv.Fit:
+    return fitted("alternating")
 
 
 @pytest.mark.parametrize("run", ["joint", "closed form, logistic"])
