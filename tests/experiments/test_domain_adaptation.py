@@ -18,7 +18,7 @@ from pyro_favae.experiments.domain_adaptation.gaussians import CellGaussians
 from pyro_favae.experiments.domain_adaptation.measures import measure
 from pyro_favae.experiments.domain_adaptation.plans import DIGITS, PLANS
 from pyro_favae.experiments.domain_adaptation.training import adapt, both_ways, three_views
-from pyro_favae.experiments.domain_adaptation.translation import translate
+from pyro_favae.experiments.domain_adaptation.translation import canonical_axes, translate
 
 QUICK = replace(DIGITS, epochs=6, judge_epochs=10)
 
@@ -143,6 +143,11 @@ def test_a_translation_of_linear_views_says_what_the_source_says(rng):
     fit = fv.fit(
         fv.FAVAE({name: fv.views.Real(6) for name in data}, 2), data, epochs=60, seed=0, progress=False
     )
+    left, right = (fit.transform({name: rows}) for name, rows in data.items())
+    of_left, of_right, correlations = canonical_axes(left.covariance[0], right.covariance[0])
+    variates = np.corrcoef((left.mean @ of_left).T, (right.mean @ of_right).T)
+    np.testing.assert_allclose(np.diag(variates[2:, :2]), correlations, atol=0.05)
+    np.testing.assert_allclose(variates[2:, :2] - np.diag(np.diag(variates[2:, :2])), 0, atol=0.1)
     start = data["right"][rng.permutation(400)]
     moved = translate(fit, "left", data["left"], "right", start)
     told, seen, was = (
@@ -199,6 +204,7 @@ def test_factors_are_named_after_the_views_that_use_them():
     assert role_of(np.array([True, True, True]), names) == "all"
     assert role_of(np.array([True, False, True]), names) == "face + kind"
     assert role_of(np.array([True, False, False]), names) == "face only"
+    assert role_of(np.array([False, False, False]), names) == "off"
 
 
 def test_plans_agree_with_the_papers_numbers():

@@ -13,6 +13,7 @@ from pyro_favae.experiments.domain_adaptation.measures import Translate
 from pyro_favae.experiments.domain_adaptation.training import Adapted
 
 EACH, STEPS = 2, 8  # images of each combination; steps from one image to another
+OFF = "off"
 
 
 def draw_figures(
@@ -94,26 +95,31 @@ def strips(pairs: Pairs, ways: list[np.ndarray]) -> Figure:
 def weights(fit: fv.Fit) -> Figure:
     """Mean of |W| over the rows of each view, by factor, sorted by the view of kinds and named. Figure 10.
 
-    Relative to the largest of a view. A factor is named after the views of which it explains a hundredth or more of
-    the variance, more likely than not; those that matter to none are left out.
+    Relative to the largest of a view. A factor is named after the views that use it; those of no use are left out.
     """
-    names = list(fit.posterior.names)
-    chances = fv.diagnostics.sharing(fit)[[f"{name}.probability" for name in names]].to_numpy()
+    names, roles = list(fit.posterior.names), roles_of(fit)
     size = np.stack([np.abs(fit.weights(name)).mean(0) for name in names])
     relative = size / size.max(1, keepdims=True)
-    used = np.flatnonzero((chances > 0.5).any(1))
+    used = np.flatnonzero([role != OFF for role in roles])
     order = used[np.argsort(-relative[-1, used], kind="stable")]
     figure, ax = plt.subplots(figsize=(2.2 + 0.24 * len(order), 3.4), layout="constrained")
     picture = ax.imshow(relative[:, order], cmap="Greys", vmin=0, vmax=1, aspect="auto")
     ax.set_yticks(range(len(names)), names)
-    ax.set_xticks(range(len(order)), [role_of(chances[factor] > 0.5, names) for factor in order], rotation=90)
+    ax.set_xticks(range(len(order)), [roles[factor] for factor in order], rotation=90)
     figure.colorbar(picture, ax=ax, label="mean |w| / largest of the view")
     return figure
 
 
+def roles_of(fit: fv.Fit) -> list[str]:
+    """What each factor is called after the views that use it: of which it explains 1 % or more, rather than not."""
+    names = list(fit.posterior.names)
+    chances = fv.diagnostics.sharing(fit)[[f"{name}.probability" for name in names]].to_numpy()
+    return [role_of(row > 0.5, names) for row in chances]
+
+
 def role_of(uses: np.ndarray, names: list[str]) -> str:
-    """What a factor is called, given which views use it: shared by all or by some, or private to one."""
+    """The name of a factor that some of the views use: shared by all or by some, private to one, or off."""
     views = [name for name, here in zip(names, uses, strict=True) if here]
-    if len(views) == 1:
-        return f"{views[0]} only"
+    if len(views) < 2:
+        return f"{views[0]} only" if views else OFF
     return "all" if len(views) == len(names) else " + ".join(views)

@@ -10,7 +10,7 @@ import pyro_favae as fv
 from pyro_favae.errors import SpecError
 from pyro_favae.experiments.domain_adaptation.domains import Pairs
 from pyro_favae.experiments.domain_adaptation.plans import Plan
-from pyro_favae.experiments.domain_adaptation.translation import translate
+from pyro_favae.experiments.domain_adaptation.translation import canonical_axes, translate
 
 KIND = "kind"
 TOLERANCE = 1e-6  # of a bound that is mostly the pixels', which do not change
@@ -35,6 +35,11 @@ class Adapted:
         learnt = self.pairs.distinct(target).images
         start = learnt[np.random.default_rng(seed).integers(len(learnt), size=len(images))]
         return translate(self.fit, source, images, target, start, self.strength)
+
+    def correlations(self) -> np.ndarray:
+        """Canonical correlations between what either domain says of the factors, largest first."""
+        one = (self.fit.transform({name: self.pairs.test[name].images[:1]}) for name in self.pairs.names)
+        return canonical_axes(*(factors.covariance[0] for factors in one))[2]
 
     def draw(self, source: str, target: str, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """The same as in Section 3.2: factors and latents drawn from the posterior."""

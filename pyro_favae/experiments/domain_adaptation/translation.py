@@ -23,17 +23,24 @@ def translate(
     images, start: (n, C, H, W), row by row. For standard normal factors.
     """
     told, own = fit.transform({source: images}), fit.transform({target: start})
-    prior = np.eye(told.mean.shape[1])
-    root_told, back_told = roots(prior - told.covariance[0])
-    root_own, back_own = roots(prior - own.covariance[0])
-    axes_told, correlations, axes_own = np.linalg.svd(root_told @ root_own)
-    shared = correlations > LEAST
-    wished = told.mean @ back_told @ axes_told[:, shared]
-    seen = own.mean @ back_own @ axes_own.T[:, shared]
+    to_told, to_own, _ = canonical_axes(told.covariance[0], own.covariance[0])
     weights = fit.posterior.view(target).weights.weights.cpu().numpy()
-    move = (strength * wished - seen) @ (weights @ back_own @ axes_own.T[:, shared]).T
+    move = (strength * told.mean @ to_told - own.mean @ to_own) @ (weights @ to_own).T
     latents = latent_means(fit.guide, {target: start})
     return decode(fit.guide, target, latents + torch.as_tensor(move, device=latents.device))
+
+
+def canonical_axes(told: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The canonical variates of two views, given the posterior covariances (K, K) of the factors given either.
+
+    Returns axes (K, S) along which expected factors are the variates of the first view, the same of the second, and
+    the S correlations above ``LEAST``, largest first.
+    """
+    prior = np.eye(len(told))
+    (root_told, back_told), (root_own, back_own) = roots(prior - told), roots(prior - own)
+    first, correlations, second = np.linalg.svd(root_told @ root_own)
+    shared = correlations > LEAST
+    return back_told @ first[:, shared], back_own @ second.T[:, shared], correlations[shared]
 
 
 def roots(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
