@@ -194,7 +194,8 @@ def test_the_command_writes_a_table_and_figures(digits, tmp_path, monkeypatch):
     for row in ("real", "reconstructed", "FA-VAE", "discrete code", "Gaussians"):
         assert f"| {row} |" in table
     assert {path.name for path in tmp_path.iterdir()} == {
-        "table.md", "fit.favae", "to-digit.png", "to-negative.png", "private.png", "shared.png", "weights.png"
+        "table.md", "fit.favae", "to-digit.png", "to-negative.png", "translated.png",
+        "private.png", "shared.png", "weights.png",
     }  # fmt: skip
     assert fv.load(tmp_path / "fit.favae").elbo
 

@@ -12,15 +12,20 @@ from pyro_favae.experiments.domain_adaptation.domains import Domain, Pairs
 from pyro_favae.experiments.domain_adaptation.measures import Translate
 from pyro_favae.experiments.domain_adaptation.training import Adapted
 
-EACH, STEPS = 2, 8  # images of each combination; steps from one image to another
+EACH, EACH_ALONE = 2, 4  # images of each combination
+STEPS = 8  # from one image to another
 OFF = "off"
 
 
 def draw_figures(
     adapted: Adapted, methods: Mapping[str, Translate], pairs: Pairs, out: Path, seed: int = 0
 ) -> None:
-    """Write `to-NAME.png` of each domain (Figure 8), `private.png` (9), `shared.png` (A.16), `weights.png` (10)."""
+    """Write `to-NAME.png` of each domain (Figure 8), `private.png` (9), `shared.png` (A.16), `weights.png` (10).
+
+    And `translated.png`, in which the first domain, which may have to be kept to oneself, does not show.
+    """
     figures = {f"to-{name}": translations(methods, pairs, name, seed) for name in pairs.names}
+    figures["translated"] = translated(methods, pairs, seed)
     figures["private"] = private_ways(adapted, pairs, seed)
     figures["shared"] = shared_ways(adapted, pairs, seed)
     figures["weights"] = weights(adapted.fit)
@@ -36,6 +41,21 @@ def translations(methods: Mapping[str, Translate], pairs: Pairs, target: str, se
     images = test.images[examples(test, EACH, seed)]
     rows = [images, *(translate(source, target, images, seed) for translate in methods.values())]
     return fv.plots.images(np.stack(rows), row_titles=[source, *methods]).figure
+
+
+def translated(methods: Mapping[str, Translate], pairs: Pairs, seed: int = 0) -> Figure:
+    """Translations into the second domain alone, in rows by what the image shows that each was made of."""
+    source, target = pairs.names
+    test = pairs.test[source]
+    rows = examples(test, EACH_ALONE, seed)
+    made = [translate(source, target, test.images[rows], seed) for translate in methods.values()]
+    grid = [images.reshape(-1, EACH_ALONE, *images.shape[1:]) for images in made]
+    names = [[name, *[""] * (EACH_ALONE - 1)] for name in methods]
+    labels = test.labels.iloc[rows[::EACH_ALONE]]
+    titles = [", ".join(labels.columns[row == 1]) for row in labels.to_numpy()]
+    return fv.plots.images(
+        np.concatenate(grid, 1), row_titles=titles, column_titles=[title for each in names for title in each]
+    ).figure
 
 
 def examples(domain: Domain, each: int, seed: int = 0) -> np.ndarray:
