@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from pyro_favae.experiments.conditioning import run_conditioning
+from pyro_favae.experiments.domain_adaptation import run_domain_adaptation
 from pyro_favae.experiments.experiment import Experiment, Size
 from pyro_favae.experiments.influence.celeba import influence_celeba
 from pyro_favae.experiments.influence.eeg import influence_eeg
@@ -13,6 +14,7 @@ __all__ = ["EXPERIMENTS", "Experiment", "Size"]
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "conditioning": run_conditioning,
+    "domain-adaptation": run_domain_adaptation,
     "influence-celeba": influence_celeba,
     "influence-eeg": influence_eeg,
     "influence-mnist": influence_mnist,

@@ -35,6 +35,11 @@ def test_the_official_layout(official):
     assert avatars.attributes["hair_color"].tolist() == [0, 3]
 
 
+def test_a_crop_keeps_the_centre(official):
+    avatars = load_cartoons(official, size=10, crop=0.5, progress=False)
+    np.testing.assert_array_equal(avatars.images[0], 100)  # nothing of the white around the square is left
+
+
 def test_the_larger_set_lies_in_subfolders(tmp_path):
     for part in range(2):
         write_avatar(tmp_path / "cartoonset100k" / str(part), f"cs{part}", 50 * part, hair=part)
