@@ -48,7 +48,11 @@ def streaming(root: Path) -> Iterator[Row]:
         return
     mebi = bench_factor_analysis.MEBI
     yield Row(
-        "peak memory of the process", "MiB", many["peak_anonymous"] / mebi, few["peak_anonymous"] / mebi, against
+        "peak memory of the process",
+        "MiB",
+        many["peak_anonymous"] / mebi,
+        few["peak_anonymous"] / mebi,
+        against,
     )
     yield Row("seconds of it", "s", many["seconds"], few["seconds"], against)
 
