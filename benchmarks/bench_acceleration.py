@@ -115,7 +115,7 @@ def assign(posterior: Posterior, after: Tensor, target: Tensor) -> None:
     logs = sum(mean.numel() for mean in means)
     step = target[logs:] - after[logs:]
     factors = step.nan_to_num(0.0).clamp(-LARGEST_STEP, LARGEST_STEP).exp()
-    noise = [view.noise_rate for view in posterior.views]
+    noise = [view.noise.rate for view in posterior.views]
     rates = [view.relevance.rate for view in posterior.views]
     for mean, part in zip(means, target[:logs].split([mean.numel() for mean in means]), strict=True):
         mean.copy_(part.view_as(mean))
@@ -130,7 +130,7 @@ def noise_of(posterior: Posterior) -> dict[str, slice]:
     """Where each view's log τ stands in the vector."""
     ends = np.cumsum(
         [sum(view.weights_mean.numel() for view in posterior.views)]
-        + [len(view.noise_rate) for view in posterior.views]
+        + [len(view.noise.rate) for view in posterior.views]
     )
     return {name: slice(*pair) for name, pair in zip(posterior.names, pairwise(ends), strict=True)}
 

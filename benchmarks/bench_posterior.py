@@ -4,12 +4,15 @@ python benchmarks/bench_posterior.py coverage [--root DIR] [--draws 10]
 python benchmarks/bench_posterior.py structure [--draws 100] [--noise 0.5 1 2 4] [--rows 100 200 500]
 python benchmarks/bench_posterior.py restarts [--root DIR] [--starts 5]
 python benchmarks/bench_posterior.py nuts [--samples 4000] [--rows 100 300]
-python benchmarks/bench_posterior.py gibbs [--samples 20000] [--rows 100 300 1000]
+python benchmarks/bench_posterior.py gibbs [--samples 40000] [--rows 100 300 1000]
+python benchmarks/bench_posterior.py factorisations [--samples 20000] [--rows 100 300 1000]
+python benchmarks/bench_posterior.py corrections [--samples 20000] [--rows 100]
 
 DIR holds the real data: multiview/mfeat_six_views.npz and omics/miniacc.npz; left out where absent.
 """
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +27,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import norm
 
 import pyro_favae as fv
+from pyro_favae.data import prepare
+from pyro_favae.inference.sampling import Chains, Table
+from pyro_favae.results.draws import global_draws
 
 LEVELS = (0.5, 0.8, 0.95)
 HIDDEN = 0.2
@@ -166,6 +172,7 @@ def restarts(options: argparse.Namespace) -> pd.DataFrame:
 PROPER = {"weights": fv.priors.ARD(2.0, 2.0), "noise": fv.priors.Gamma(2.0, 2.0), "bias_precision": 1.0}
 SMALL = {"a": 4, "b": 3}
 CHAINS, WARM_UP = 4, 300
+MANY_CHAINS = 10_000
 OUR_DRAWS = 20_000  # whose own error is 0.007 of our sd
 
 
@@ -215,28 +222,136 @@ def nuts(options: argparse.Namespace) -> pd.DataFrame:
 
 
 def gibbs(options: argparse.Namespace) -> pd.DataFrame:
-    """The variational posterior against a Gibbs sampler, whose effective draws cost a fraction of NUTS's."""
-    return against(gibbs_draws, options)
+    """The variational posterior, and a thousand draws of each chain, against many draws by ``fv.sample``."""
+    return against(gibbs_draws, options, of_sampler=True)
 
 
-def against(sampler: Callable[[Draws, int], Draws], options: argparse.Namespace) -> pd.DataFrame:
+def small_fit(rows: int) -> tuple[fv.Fit, Draws, Draws]:
+    """A fit of the small views, its data, and rows to predict."""
+    data, test = small_views(rows)
+    views = {name: fv.views.Real(size, standardise="none") for name, size in SMALL.items()}
+    model = fv.FAVAE(views, 2, **PROPER)
+    return fv.fit(model, data, epochs=1000, tolerance=1e-11, seed=0, progress=False), data, test
+
+
+def against(
+    sampler: Callable[[fv.Fit, Draws, int], Draws], options: argparse.Namespace, of_sampler: bool = False
+) -> pd.DataFrame:
     """How far the variational posterior is from a sampler's, in its standard deviations, and how much narrower.
 
-    Beside the distance of the furthest entry stands its Monte-Carlo standard error, in the same unit.
+    Beside the distance of the furthest entry stands its Monte-Carlo standard error, in the same unit. of_sampler:
+    the same of a thousand draws of each chain begun with another seed.
     """
     records = []
     for rows in options.rows:
-        data, test = small_views(rows)
-        views = {name: fv.views.Real(size, standardise="none") for name, size in SMALL.items()}
-        model = fv.FAVAE(views, 2, **PROPER)
-        fit = fv.fit(model, data, epochs=1000, tolerance=1e-11, seed=0, progress=False)
-        exact = identified(sampler(data, options.samples), test["a"])
-        ours = identified(fit_draws(fit), test["a"])
-        records += [{"rows": rows} | compared(name, exact[name], ours[name]) for name in exact]
-    return pd.DataFrame(records).set_index(["rows", "quantity"])
+        begin = time.process_time()
+        fit, data, test = small_fit(rows)
+        fitted = time.process_time()
+        told = {"fit": fit_draws(fit)}
+        if of_sampler:
+            told["1,000 draws"] = gibbs_draws(fit, data, CHAINS * 1000, seed=1)
+            sampled = time.process_time()
+            print(
+                f"{rows} rows: fit {fitted - begin:.2f} s, {CHAINS} x 1,000 draws {sampled - fitted:.2f} s of CPU"
+            )
+        exact = identified(sampler(fit, data, options.samples), test["a"])
+        for method, draws in told.items():
+            ours = identified(draws, test["a"])
+            lead = {"rows": rows, "method": method}
+            records += [lead | compared(name, exact[name], ours[name]) for name in exact]
+    return pd.DataFrame(records).set_index(["rows", "quantity", "method"]).sort_index(sort_remaining=False)
 
 
-def nuts_draws(data: Draws, samples: int) -> Draws:
+def factorisations(options: argparse.Namespace) -> pd.DataFrame:
+    """Which factorisation costs what: W Wᵀ of exact posteriors in which parts are held at their variational means.
+
+    Given <α> and <τ>, q(W) q(g) is the mean-field posterior of weights and factors: the rest of the way to the fit is
+    what their factorisation costs.
+    """
+    records = []
+    for rows in options.rows:
+        fit, data, _ = small_fit(rows)
+        above, noise = "relevance", "noise_precision"
+        cases = {"nothing": [], "α": [above], "τ": [noise], "α, τ": [above, noise]}
+        means = {held: outer(held_draws(fit, data, options.samples, sites)) for held, sites in cases.items()}
+        exact = means["nothing"]
+        means["α, τ, and q(W) q(g)"] = outer(fit_draws(fit))
+        for held, draws in means.items():
+            away = (draws.mean(0) - exact.mean(0)) / exact.std(0)
+            signed = (away * exact.mean(0).sign()).mean()
+            records.append(
+                {"rows": rows, "held": held, "furthest, sd": away.abs().max().item()}
+                | {
+                    "root mean square, sd": away.square().mean().sqrt().item(),
+                    "mean away from 0, sd": signed.item(),
+                }
+                | {"sd / exact sd": (draws.std(0) / exact.std(0)).mean().item()}
+            )
+    return pd.DataFrame(records).set_index(["rows", "held"])
+
+
+@torch.no_grad()
+def held_draws(fit: fv.Fit, data: Draws, samples: int, held: list[str]) -> Draws:
+    """Draws with some sites of every view held at their variational means."""
+    torch.manual_seed(0)
+    dataset, start = prepare(fit.declaration, data), global_draws(fit.guide, CHAINS)
+    for name in SMALL:
+        view = fit.posterior.view(name)
+        means = {"relevance": view.relevance.precision, "noise_precision": view.noise.mean[0]}
+        for site in held:
+            start[f"{name}.{site}"] = means[site].expand_as(start[f"{name}.{site}"])
+    chains = Chains(fit.guide, Table.of(fit.guide, dataset), start)
+    for view in chains.views:
+        own, noise = {"relevance": start[f"{view.posterior.name}.relevance"]}, view.noise
+        relevance = view.posterior.relevance
+        kept = {
+            "relevance": lambda sites, weights, own=own: own,
+            "noise_precision": lambda n, squares, t=noise: t,
+        }
+        owners = {"relevance": relevance, "noise_precision": view.posterior.noise}
+        for site, owner in owners.items():
+            owner.__dict__.pop("redraw", None)
+            if site in held:
+                owner.redraw = kept[site]
+        view.above = own if "relevance" in held else view.above
+    draws = []
+    for sweep in range(WARM_UP + samples // CHAINS):
+        chains.sweep()
+        if sweep >= WARM_UP:
+            draws.append(chains.sites())
+    return {site: torch.stack([one[site] for one in draws], 1).flatten(0, 1) for site in draws[0]}
+
+
+@torch.no_grad()
+def corrections(options: argparse.Namespace) -> pd.DataFrame:
+    """W Wᵀ after a few Gibbs sweeps of independent draws from the variational posterior, against the exact one."""
+    records = []
+    for rows in options.rows:
+        fit, data, _ = small_fit(rows)
+        exact = outer(gibbs_draws(fit, data, options.samples))
+        torch.manual_seed(0)
+        table = Table.of(fit.guide, prepare(fit.declaration, data))
+        chains = Chains(fit.guide, table, global_draws(fit.guide, MANY_CHAINS))
+        for sweep in range(21):
+            if sweep in (0, 1, 2, 5, 10, 20):
+                now = outer(chains.sites())
+                away = (now.mean(0) - exact.mean(0)) / exact.std(0)
+                ratio = (now.std(0) / exact.std(0)).mean().item()
+                records.append(
+                    {"rows": rows, "sweeps": sweep, "furthest, sd": away.abs().max().item()}
+                    | {"root mean square, sd": away.square().mean().sqrt().item(), "sd / exact sd": ratio}
+                )
+            chains.sweep()
+    return pd.DataFrame(records).set_index(["rows", "sweeps"])
+
+
+def outer(draws: Draws) -> torch.Tensor:
+    """W Wᵀ of both views together, (draws, ΣD, ΣD)."""
+    stacked = torch.cat([draws[f"{name}.weights"] for name in SMALL], 1)
+    return stacked @ stacked.mT
+
+
+def nuts_draws(fit: fv.Fit, data: Draws, samples: int) -> Draws:
     """Draws of the global sites, chain after chain, ``samples`` in all."""
     chains = []
     for seed in range(CHAINS):
@@ -248,40 +363,11 @@ def nuts_draws(data: Draws, samples: int) -> Draws:
     return {site: torch.cat([chain[site] for chain in chains]) for site in chains[0]}
 
 
-def gibbs_draws(data: Draws, samples: int) -> Draws:
-    """The same draws by Gibbs sampling, with the factors drawn too."""
-    views = {name: values.numpy() for name, values in data.items()}
-    chains = [list(gibbs_chain(views, samples // CHAINS, np.random.default_rng(s))) for s in range(CHAINS)]
-    draws = [draw for chain in chains for draw in chain]
-    return {site: torch.as_tensor(np.array([draw[site] for draw in draws])) for site in draws[0]}
-
-
-def gibbs_chain(views: dict[str, np.ndarray], samples: int, rng: np.random.Generator) -> Iterator[dict]:
-    """Factors, then each view's weights with bias, relevances and noise, each given all others."""
-    rows = len(views["a"])
-    weights = {name: rng.normal(size=(values.shape[1], 3)) for name, values in views.items()}  # and bias
-    relevance, noise = {name: np.ones(2) for name in views}, dict.fromkeys(views, 1.0)
-    for i in range(WARM_UP + samples):
-        w = {name: both[:, :-1] for name, both in weights.items()}
-        precision = np.eye(2) + sum(noise[name] * w[name].T @ w[name] for name in views)
-        pull = sum(noise[name] * (views[name] - weights[name][:, -1]) @ w[name] for name in views)
-        g = np.c_[gaussian(precision, pull, rng), np.ones(rows)]
-        for name, values in views.items():
-            precision = np.diag([*relevance[name], 1.0]) + noise[name] * g.T @ g
-            drawn = weights[name] = gaussian(precision, noise[name] * values.T @ g, rng)
-            squares, residuals = (drawn[:, :-1] ** 2).sum(0), values - g @ drawn.T
-            relevance[name] = rng.gamma(2 + values.shape[1] / 2, 1 / (2 + squares / 2))
-            noise[name] = rng.gamma(2 + values.size / 2, 1 / (2 + (residuals**2).sum() / 2))
-        if i >= WARM_UP:
-            parts = {"weights": lambda v: v[:, :-1], "bias": lambda v: v[:, -1]}
-            sites = {f"{name}.{site}": part(weights[name]) for name in views for site, part in parts.items()}
-            yield sites | {f"{name}.noise_precision": noise[name] for name in views}
-
-
-def gaussian(precision: np.ndarray, linear: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws (rows, L) from Gaussians with one precision (L, L) and precision-weighted means (rows, L)."""
-    covariance = np.linalg.inv(precision)
-    return linear @ covariance + rng.normal(size=linear.shape) @ np.linalg.cholesky(covariance).T
+def gibbs_draws(fit: fv.Fit, data: Draws, samples: int, seed: int = 0) -> Draws:
+    """The same draws by the library's sampler."""
+    draws = samples // CHAINS
+    drawn = fv.sample(fit, data, draws=draws, chains=CHAINS, warm_up=WARM_UP, seed=seed, progress=False)
+    return drawn.flat
 
 
 def fit_draws(fit: fv.Fit) -> Draws:
@@ -292,7 +378,7 @@ def fit_draws(fit: fv.Fit) -> Draws:
         view = fit.posterior.view(name)
         weights = view.weights.sample(OUR_DRAWS)
         draws |= {f"{name}.weights": weights[..., :-1], f"{name}.bias": weights[..., -1]}
-        draws[f"{name}.noise_precision"] = view.noise.sample(OUR_DRAWS)[:, 0]
+        draws[f"{name}.noise_precision"] = view.noise.q.sample(OUR_DRAWS)[:, 0]
     return draws
 
 
@@ -320,16 +406,23 @@ def identified(draws: dict[str, torch.Tensor], given: torch.Tensor) -> dict[str,
     weights, bias, precision = (
         {view: draws[f"{view}.{site}"] for view in SMALL} for site in ("weights", "bias", "noise_precision")
     )
-    stacked = torch.cat(list(weights.values()), 1)
     return {
         "noise precision": torch.stack(list(precision.values()), 1),
-        "W Wᵀ": stacked @ stacked.mT,
+        "W Wᵀ": outer(draws),
         "bias": torch.cat(list(bias.values()), 1),
         "E[b | a]": predicted(weights, bias, precision, given),
     }
 
 
-WHAT = {"coverage": coverage, "structure": structure, "restarts": restarts, "nuts": nuts, "gibbs": gibbs}
+WHAT = {
+    "coverage": coverage,
+    "structure": structure,
+    "restarts": restarts,
+    "nuts": nuts,
+    "gibbs": gibbs,
+    "factorisations": factorisations,
+    "corrections": corrections,
+}
 
 
 def main() -> None:

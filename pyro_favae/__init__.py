@@ -14,6 +14,7 @@ array([[1.],
 """
 
 from pyro_favae import datasets, diagnostics, errors, plots
+from pyro_favae.data.ahead import reading
 from pyro_favae.exports import (
     FactorAnalysis,
     FactorClassifier,
@@ -22,12 +23,12 @@ from pyro_favae.exports import (
     to_arviz,
     to_mudata,
 )
-from pyro_favae.fitting import add_view, fit, pretrain, pyro_pair, refine, remove_view
+from pyro_favae.fitting import add_view, fit, pretrain, pyro_pair, refine, remove_view, sample
 from pyro_favae.models import likelihoods, networks, objectives, priors, views
 from pyro_favae.models.declaration import from_json, to_json
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.report import report
-from pyro_favae.results import Fit, Pretrained, load, load_pretrained
+from pyro_favae.results import Fit, Pretrained, Samples, load, load_pretrained
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ __all__ = [
     "FactorRegressor",
     "Fit",
     "Pretrained",
+    "Samples",
     "add_view",
     "datasets",
     "diagnostics",
@@ -53,9 +55,11 @@ __all__ = [
     "pretrain",
     "priors",
     "pyro_pair",
+    "reading",
     "refine",
     "remove_view",
     "report",
+    "sample",
     "to_anndata",
     "to_arviz",
     "to_json",

@@ -12,6 +12,7 @@ from pyro_favae.experiments.catalogue import EXPERIMENTS, Size
 from pyro_favae.experiments.demo import SOURCES, run_demo
 from pyro_favae.fitting.from_files import fit_files
 from pyro_favae.inference.settings import SCHEDULES
+from pyro_favae.models.execution import PRECISIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,6 +71,9 @@ def _add_fit(commands) -> None:
     fit.add_argument("--schedule", choices=SCHEDULES, default="joint")
     fit.add_argument("--seed", type=int)
     fit.add_argument("--device", default="auto")
+    fit.add_argument("--precision", choices=PRECISIONS, default="full", help="of networks in gradient steps")
+    fit.add_argument("--compile", action="store_true", help="compile the networks of gradient steps")
+    fit.add_argument("--workers", type=int, default=0, help="processes that read ahead, for each that learns")
     fit.add_argument("--timeout", type=float, default=600.0, help="seconds to wait for another process")
     fit.set_defaults(run=_fit)
 

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pyro_favae.data.ahead import read_each
 from pyro_favae.data.dataset import Dataset, ViewData
 from pyro_favae.data.groups import row_groups, split_labels
 from pyro_favae.data.labelled import joined, modalities
@@ -115,13 +116,13 @@ def _scanned(name: str, view: View, source: Source, absent: Tensor | None) -> tu
     present = torch.ones(len(source), dtype=torch.bool) if absent is None else ~absent
     partial = False
     size = max(1, SCAN_BYTES // (8 * math.prod(view.event_shape)))
-    for start in range(0, len(source), size):
-        rows = slice(start, start + size)
-        values = source.take(rows)
+    parts = [slice(start, start + size) for start in range(0, len(source), size)]
+    for rows, values in read_each(source.take, parts, source.streamed, seed=0):
         if not all_finite(values):
             missing = torch.isnan(values).reshape(len(values), -1)
             present[rows] &= ~missing.all(1)
             partial = partial or bool(missing[present[rows]].any())
         if present[rows].any():
             view.check(name, values if present[rows].all() else values[present[rows]])
+        del values  # before the next ones are read
     return present, partial and view.missing_entries

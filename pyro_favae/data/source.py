@@ -23,6 +23,7 @@ class Source(ABC):
     """Rows (N, *event) of numbers, as the user's type (uint8 images stay uint8)."""
 
     shape: tuple[int, ...]
+    streamed: bool = False  # whether rows are read or made when they are asked for
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -45,6 +46,8 @@ class TensorSource(Source):
 
 class MemmapSource(Source):
     """Rows of a NumPy memory map, mapped anew for each request so that what was read does not stay in memory."""
+
+    streamed = True
 
     def __init__(self, values: np.memmap, shape: tuple[int, ...] | None = None) -> None:
         """Shape: read the map as if it had this one; its own when left out."""
@@ -75,7 +78,7 @@ class ReindexedSource(Source):
 
     def __init__(self, source: Source, positions: Tensor) -> None:
         """Positions: (N,), which row of the source each row is, −1 for none."""
-        self.source, self.positions = source, positions
+        self.source, self.positions, self.streamed = source, positions, source.streamed
         self.shape = (len(positions), *source.shape[1:])
 
     def take(self, rows: slice | Tensor) -> Tensor:
@@ -93,7 +96,7 @@ class PartSource(Source):
     """Consecutive rows of another source."""
 
     def __init__(self, source: Source, rows: slice) -> None:
-        self.source, self.rows = source, range(*rows.indices(len(source)))
+        self.source, self.rows, self.streamed = source, range(*rows.indices(len(source))), source.streamed
         self.shape = (len(self.rows), *source.shape[1:])
 
     def take(self, rows: slice | Tensor) -> Tensor:

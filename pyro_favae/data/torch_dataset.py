@@ -19,6 +19,8 @@ class TorchDatasetSource(Source):
     All are of the view's event shape and of one type: booleans, bytes and floats as they are, other numbers float64.
     """
 
+    streamed = True
+
     def __init__(self, name: str, view: View, dataset: Dataset) -> None:
         self.name, self.view, self.dataset = name, view, dataset
         self.shape = (_length(name, dataset), *view.event_shape)

@@ -1,6 +1,6 @@
 """Whether predictive intervals hold what they promise, on entries that were hidden."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyro_favae.data import Dataset, given_views, prepare
+from pyro_favae.data import Dataset, given_views, prepare, require_view
 from pyro_favae.data.dataset import ViewData
 from pyro_favae.data.source import TensorSource
 from pyro_favae.errors import DataError, SpecError
@@ -28,6 +28,7 @@ def coverage(
     data: Mapping[str, Any],
     given: Mapping[str, Any] | None = None,
     *,
+    views: Sequence[str] | None = None,
     levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
     share: float = 0.2,
     draws: int = 400,
@@ -37,7 +38,8 @@ def coverage(
 
     data: the truth, of rows that were not learnt from, or of which the entries in question were hidden when it was
     learnt from. given: the same rows with NaN where something is hidden; when None, ``share`` of the entries of each
-    view are hidden at random, of whole rows where a view cannot lack single ones.
+    view are hidden at random, of whole rows where a view cannot lack single ones. views: which to look at, and to
+    hide entries of; when None, entries of all are hidden and those looked at that have intervals.
 
     Columns: ``coverage``, the share of hidden entries inside the central interval; ``standard_error`` of it, rows
     being the unit, because entries of a row err together; ``entries`` and ``rows`` that were hidden. A model that is
@@ -45,20 +47,21 @@ def coverage(
     ones with all posterior uncertainty and noise; ties, as of counts, are broken at random.
 
     Binary views and classes have no intervals and are left out: :func:`calibration` is for them. Raises
-    :class:`SpecError` where no view is left, :class:`DataError` for data that do not fit and where nothing is hidden.
+    :class:`SpecError` where no view is left and for ``views`` without intervals, :class:`DataError` for unknown ones,
+    for data that do not fit and where nothing is hidden.
     """
     require_count("coverage", draws=draws)
     bad = [value for value in (share, *levels) if not 0 < value < 1]
     if bad:
         raise SpecError(f"coverage: {bad[0]!r} is no share, expected levels and share above 0 and below 1")
-    names = [name for name, view in fit.declaration.views.items() if _has_intervals(view)]
-    if not names:
-        raise SpecError(
-            "coverage: no view has values with intervals; calibration is for binary views and classes"
-        )
+    names = _looked_at(fit, views)
     dataset = prepare(fit.declaration, data)
     with seeded(fit.guide, seed):
-        seen = _hidden_at_random(dataset, share) if given is None else _as_given(fit, dataset, given)
+        seen = (
+            _hidden_at_random(dataset, views or dataset.views, share)
+            if given is None
+            else _as_given(fit, dataset, given)
+        )
         ranks = _ranks(fit, dataset, seen, names, draws)
     rows = [_row(name, level, *ranks[name]) for name in names for level in levels if name in ranks]
     if not rows:
@@ -68,15 +71,30 @@ def coverage(
     return pd.DataFrame(rows).set_index(["view", "level"])
 
 
+def _looked_at(fit: Fit, wanted: Sequence[str] | None) -> list[str]:
+    """The views to look at, checked."""
+    having = [name for name, view in fit.declaration.views.items() if _has_intervals(view)]
+    for name in wanted or ():
+        require_view(fit.declaration, name)
+        if name not in having:
+            raise SpecError(f"coverage: view {name!r} has no values with intervals, expected one of {having}")
+    if not having:
+        raise SpecError(
+            "coverage: no view has values with intervals; calibration is for binary views and classes"
+        )
+    return having if wanted is None else list(wanted)
+
+
 def _has_intervals(view: View) -> bool:
     classes = isinstance(view, DecoderView) and view.likelihood.support == "class"
     return view.is_drawn and not view.binary and not isinstance(view, Categorical) and not classes
 
 
-def _hidden_at_random(dataset: Dataset, share: float) -> Dataset:
-    """The data set with entries made NaN, from torch's own generator."""
-    views = {}
-    for name, rows in dataset.views.items():
+def _hidden_at_random(dataset: Dataset, names: Iterable[str], share: float) -> Dataset:
+    """The data set with entries of the named views made NaN, from torch's own generator."""
+    views = dict(dataset.views)
+    for name in names:
+        rows = dataset.views[name]
         values, observed = rows.batch(slice(None), torch.device("cpu"))
         entries = rows.view.missing_entries
         shape = values.shape if entries else (len(values), *[1] * (values.dim() - 1))

@@ -89,7 +89,7 @@ def _encoded_sums(guide: FAVAEGuide, name: str, dataset: Dataset) -> GaussianSum
     sums = GaussianSums(f"view {name!r}, its encoder's moments")
     inference, emission = guide.encoder(name), guide.decoder(name)
     for batch in dataset.in_order(CHUNK, guide.device, [name]):
-        sums.add(*inference.encode_present(batch.data[name], batch.observed[name], emission))
+        sums.add(*inference.encode_present(batch.data[name], batch.seen[name], emission))
     return sums
 
 

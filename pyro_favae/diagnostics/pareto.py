@@ -10,8 +10,9 @@ EQUAL = 1e-9  # nats: ratios that differ by no more are the same but for roundin
 def pareto_shape(log_ratios: np.ndarray) -> np.ndarray:
     """k-hat of importance ratios, (..., draws) → (...): shape of the generalised Pareto distribution of their tail.
 
-    −inf where all are the same, as they are when q is the posterior; infinite where one is not finite. Vehtari,
-    Simpson, Gelman, Yao and Gabry 2024, "Pareto smoothed importance sampling".
+    −inf where all are the same, as they are when q is the posterior; infinite where one is not finite or the tail is
+    too long for any such distribution. Vehtari, Simpson, Gelman, Yao and Gabry 2024, "Pareto smoothed importance
+    sampling".
     """
     flat = log_ratios.reshape(-1, log_ratios.shape[-1])
     shapes = np.full(len(flat), np.inf)
@@ -33,10 +34,11 @@ def largest_shape(draws: int) -> float:
 def _smoothed(log_ratios: np.ndarray) -> np.ndarray:
     import arviz  # here, because it takes a second and announces its next major version
 
-    with np.errstate(over="ignore"):  # of the smoothed ratios, where the tail is that heavy
+    with np.errstate(over="ignore", invalid="ignore"):  # where the tail is that heavy
         if hasattr(arviz, "psislw"):
-            return np.asarray(arviz.psislw(log_ratios)[1])
-        # ArviZ 1.x takes log likelihoods: ratios with the sign turned
-        from arviz_stats.base import array_stats
+            shapes = arviz.psislw(log_ratios)[1]
+        else:  # ArviZ 1.x takes log likelihoods: ratios with the sign turned
+            from arviz_stats.base import array_stats
 
-        return np.asarray(array_stats.psislw(-log_ratios)[1])
+            shapes = array_stats.psislw(-log_ratios)[1]
+    return np.nan_to_num(np.asarray(shapes), nan=np.inf, posinf=np.inf, neginf=-np.inf)

@@ -10,6 +10,7 @@ from pyro_favae.data import Dataset
 from pyro_favae.exports.draws import COMPONENT
 from pyro_favae.models.views import View
 from pyro_favae.results import Fit
+from pyro_favae.results.alignment import has_factors
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,8 +21,9 @@ SAMPLED = ("posterior", "posterior_predictive", "log_likelihood")  # groups whos
 class Dimensions:
     """Of every site of a fit, and of the rows of a data set if there is one."""
 
-    def __init__(self, fit: Fit, dataset: Dataset | None) -> None:
-        model = fit.declaration
+    def __init__(self, fit: Fit, dataset: Dataset | None, chains: int = 1) -> None:
+        """chains: one after the other in what is drawn."""
+        model, self.chains = fit.declaration, chains
         self.names: dict[str, list[str]] = {
             "component_means": ["component", "factor"],
             "proportions": ["component"],
@@ -56,13 +58,16 @@ class Dimensions:
         sample = ["chain", "draw"] if group in SAMPLED else []
         arrays, used = {}, set(sample)
         for name, value in values.items():
-            value = value[None] if sample else value
+            value = value.reshape(self.chains, -1, *value.shape[1:]) if sample else value
             dims = [*sample, *self._of(group, name, value.shape[len(sample) :])]
             arrays[name] = (dims, value)
             used |= set(dims)
         coords = {name: values for name, values in self._coords(group).items() if name in used}
         if sample:
-            coords |= {"chain": np.array([0]), "draw": np.arange(next(iter(arrays.values()))[1].shape[1])}
+            coords |= {
+                "chain": np.arange(self.chains),
+                "draw": np.arange(next(iter(arrays.values()))[1].shape[1]),
+            }
         return xr.Dataset(arrays, coords)
 
     def _coords(self, group: str) -> dict[str, np.ndarray]:
@@ -96,8 +101,7 @@ def _of_weights(view: str, site: str, shape: tuple[int, ...]) -> list[str]:
     """A view's global site is of features and factors, of features, or of factors."""
     if len(shape) == 2:
         return [f"{view}.feature", "factor"]
-    of_features = site in ("bias", "noise_precision") or site.startswith("feature")
-    return [f"{view}.feature" if of_features else "factor"]
+    return ["factor" if has_factors(site) else f"{view}.feature"]
 
 
 def _row_dimension(variable: str) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from pyro_favae.data import Batch, Dataset
 from pyro_favae.errors import DataError
 from pyro_favae.results import Fit
-from pyro_favae.results.draws import data_draw, row_draw
+from pyro_favae.results.draws import data_draw, inferred_given, row_draw
 from pyro_favae.results.predictive import inferred_batches
 
 Arrays = dict[str, np.ndarray]
@@ -28,6 +28,7 @@ class Wanted:
     draws: int
     local: bool
     predictive: bool
+    exact: bool = False  # whether rows' own sites follow each draw of the globals, as in the exact posterior
 
     def require_memory(self, gigabytes: float) -> None:
         """Raise :class:`DataError` if the draws would not fit."""
@@ -63,12 +64,13 @@ def rows_drawn(
     fit: Fit, dataset: Dataset, drawn: Mapping[str, Tensor], wanted: Wanted
 ) -> tuple[Arrays, Arrays, Arrays]:
     """Rows' own sites (draws, rows, ...), their data drawn anew (draws, rows, *event), and what is observed."""
-    guide, parts = fit.guide, []
+    guide, parts, base = fit.guide, [], fit.guide.snapshot()
     for batch, rows in inferred_batches(guide, dataset):
         sites, data = [], []
         for i in range(wanted.draws if wanted.local or wanted.predictive else 0):
             given = {name: values[i] for name, values in drawn.items()}
-            own = row_draw(guide, batch, rows, given)
+            known = inferred_given(guide, batch, base, given) if wanted.exact else rows
+            own = row_draw(guide, batch, known, given)
             if wanted.local:
                 sites.append(_in_units(fit, own))
             if wanted.predictive:

@@ -26,7 +26,17 @@ def of_data(dataset: Dataset) -> dict[str, Any]:
 
 def of_settings(settings: Settings) -> dict[str, Any]:
     """Those that change what is learnt."""
-    names = ("epochs", "tolerance", "batch_size", "learning_rate", "schedule", "seed", "start")
+    names = (
+        "epochs",
+        "tolerance",
+        "batch_size",
+        "learning_rate",
+        "schedule",
+        "seed",
+        "start",
+        "precision",
+        "compile",
+    )
     return {name: getattr(settings, name) for name in names}
 
 

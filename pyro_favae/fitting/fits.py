@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from pyro_favae.data import prepare
+from pyro_favae.data.ahead import reading
 from pyro_favae.errors import SpecError, SpecWarning, shown
 from pyro_favae.fitting.checkpoint import Checkpoint
 from pyro_favae.fitting.learning import (
@@ -40,6 +41,9 @@ def fit(
     seed: int | None = None,
     start: Literal["pca", "random"] = "pca",
     device: str | torch.device = "auto",
+    precision: Literal["full", "bfloat16"] = "full",
+    compile: bool = False,
+    workers: int = 0,
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike | None = None,
@@ -53,14 +57,18 @@ def fit(
     row that lacks the view, a single NaN a missing entry of a table. With a grouped prior of the factors, each row's
     label stands beside the views under the prior's column. Memory-mapped arrays and torch datasets are
     streamed from disk, with the same result. epochs: passes over the data at most; exact sweeps, where every view has
-    a closed form. tolerance: stop when a pass raises the bound by less than this share of it. batch_size: rows a
+    a closed form. tolerance: stop when a pass raises the bound by less than this share of it; of its size the
+    likelihood behind networks that are left as they are, a constant, does not count. batch_size: rows a
     gradient step. schedule: ``"joint"``, ``"closed-form"`` to leave the networks as they are, or ``"stochastic"`` to
     learn closed forms too from minibatches, by decayed statistics, where N is so large that a few passes must do.
     pretrained: by view name, networks to start from, see :func:`pretrain`. train: the views whose networks are
     trained; when None, all that are not pretrained. Data behind other networks are encoded once and the rest is exact
     sweeps: conditioning a pretrained VAE takes seconds. seed: makes the run repeatable; drawn from torch's generator
     when None. start: views start from their joint principal components, ``"pca"``, or from ``"random"`` weights, to
-    see whether the result depends on the start. device: ``"auto"`` takes a CUDA GPU where there is one. callbacks:
+    see whether the result depends on the start. device: ``"auto"`` takes a CUDA GPU where there is one. precision: of
+    the networks in gradient steps, ``"bfloat16"`` for mixed precision; likelihoods, closed forms and what is read off
+    stay as they are. compile: run the networks of gradient steps by torch.compile. workers: processes that read
+    memory-mapped arrays and torch datasets ahead of their use, with the same result to the last bit. callbacks:
     called with the record of each pass, a mapping with ``elbo``, its terms and ``active``; returning True ends the
     run. Ctrl-C ends it too and returns the fit so far.
     checkpoint: a file to keep the run's state in, replaced only by a complete newer one. every: how often, a number
@@ -89,13 +97,17 @@ def fit(
         start=start,
         progress=progress,
         callbacks=callbacks,
+        precision=precision,
+        compile=compile,
+        workers=workers,
     )
 
     def plug_in(guide: FAVAEGuide) -> None:
         for name, networks in pretrained.items():
             networks.plug_into(guide, name)
 
-    dataset = prepare(model, data)
+    with reading(workers):
+        dataset = prepare(model, data)
     if model.n_factors >= len(dataset):
         warnings.warn(
             f"fit: {model.n_factors} factors for {len(dataset)} rows, which fewer factors reproduce exactly; "
@@ -134,7 +146,9 @@ def refine(
 
     keep = Checkpoint.asked_for(checkpoint, every, resume)
     chosen = Settings(seed=seed_of(seed, keep), **settings)
-    return learn(model, prepare(model, data), chosen, scope, device, known, "refine", keep)
+    with reading(chosen.workers):
+        dataset = prepare(model, data)
+    return learn(model, dataset, chosen, scope, device, known, "refine", keep)
 
 
 def _require_pretrained(model: FAVAE, pretrained: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from pyro_favae.data import Dataset
+from pyro_favae.data.ahead import reading
 from pyro_favae.errors import SpecError, shown
 from pyro_favae.fitting import fingerprint
 from pyro_favae.fitting.checkpoint import Checkpoint
@@ -50,7 +51,7 @@ def learn(
     """
     if checkpoint is not None:
         introduce(checkpoint, task, model, dataset, settings, scope)
-    with seeded(settings.seed, device) as place:
+    with seeded(settings.seed, device) as place, reading(settings.workers):
         favae_model, guide = pyro_pair(model, len(dataset))
         known(guide)
         favae_model.to(place)

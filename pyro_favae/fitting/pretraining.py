@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from pyro_favae.data import prepare
+from pyro_favae.data.ahead import reading
 from pyro_favae.errors import SpecError, shown
 from pyro_favae.fitting.checkpoint import Checkpoint
 from pyro_favae.fitting.learning import introduce, seed_of, seeded
@@ -26,6 +27,9 @@ def pretrain(
     learning_rate: float = 1e-3,
     seed: int | None = None,
     device: str | torch.device = "auto",
+    precision: Literal["full", "bfloat16"] = "full",
+    compile: bool = False,
+    workers: int = 0,
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike | None = None,
@@ -38,7 +42,7 @@ def pretrain(
     the data; with 0 the networks stay as they are, which is how modules that were trained elsewhere and registered by
     ``fv.networks.register`` become something to plug in: their latents keep the scale they have. callbacks: called
     with the record of each pass; returning True ends the training. Ctrl-C ends it too and returns what was learnt.
-    checkpoint, every, resume: as for :func:`fit`.
+    precision, compile, workers, checkpoint, every, resume: as for :func:`fit`.
 
     Raises :class:`SpecError` for a view without networks, :class:`DataError` for data it cannot hold,
     :class:`NumericalError` if the networks diverge.
@@ -56,8 +60,11 @@ def pretrain(
         seed=seed_of(seed, keep),
         progress=progress,
         callbacks=callbacks,
+        precision=precision,
+        compile=compile,
+        workers=workers,
     )
-    with seeded(settings.seed, device) as place:
+    with seeded(settings.seed, device) as place, reading(settings.workers):
         guide = one_view_guide(view)
         guide.model.to(place)
         guide.to(place)

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from pyro_favae.data import prepare, require_view
+from pyro_favae.data.ahead import reading
 from pyro_favae.errors import SpecError, shown
 from pyro_favae.fitting.checkpoint import Checkpoint
 from pyro_favae.fitting.learning import (
@@ -75,7 +76,9 @@ def add_view(
 
     keep = Checkpoint.asked_for(checkpoint, every, resume)
     chosen = Settings(seed=seed_of(seed, keep), **settings)
-    return learn(model, prepare(model, data), chosen, scope, device, known, "add_view", keep)
+    with reading(chosen.workers):
+        dataset = prepare(model, data)
+    return learn(model, dataset, chosen, scope, device, known, "add_view", keep)
 
 
 def remove_view(fitted: Fit, name: str) -> Fit:

@@ -1,6 +1,7 @@
 """Training one view by itself: a plain VAE, z ~ N(0, I)."""
 
 import time
+from contextlib import closing
 from functools import reduce
 from typing import cast
 
@@ -23,6 +24,8 @@ from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.start import calibrate
 from pyro_favae.inference.step import NetworkStep
 from pyro_favae.inference.views.vae import EncodedRows
+from pyro_favae.inference.watch import Watch, watched
+from pyro_favae.models.execution import Execution
 
 
 class PlainTraining:
@@ -42,11 +45,12 @@ class PlainTraining:
         """keep: stores the training's state at rest points."""
         self.guide, self.name, self.dataset, self.settings = guide, name, dataset, settings
         self.processes = Processes.present()
+        self.execution = Execution(settings.precision, settings.compile, guide.device)
         self.rest = RestPoints(self.state_dict, keep, self.processes)
         self.passes = Passes(guide, dataset, settings.batch_size, self.rest.interrupt, self.processes)
         steps = self.passes.batches * settings.epochs
         self.step = NetworkStep(guide, [name], settings.learning_rate, steps, self.processes)
-        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.generator, self.watch = torch.Generator().manual_seed(settings.seed), Watch()
         self.records: list[dict] = []
         self.ended = False
         self._begin = time.perf_counter()
@@ -55,7 +59,7 @@ class PlainTraining:
 
     def _open_pass(self) -> None:
         self.seed = int(torch.randint(SEEDS, (), generator=self.generator))  # of the pass's order
-        self.position, self.likelihood, self.divergence = 0, 0.0, 0.0
+        self.position, self.sums = 0, torch.zeros(2, dtype=torch.float64, device=self.guide.device)
 
     def state_dict(self) -> State:
         """All that the rest of the training depends on, taken between two minibatches."""
@@ -79,7 +83,7 @@ class PlainTraining:
         self.records, self.ended = list(state["records"]), state["ended"]
         self._begin = time.perf_counter() - state["seconds"]
         self.seed, self.position, *sums = state["pass"]
-        self.likelihood, self.divergence = sums if self.processes.rank == 0 else (0.0, 0.0)
+        self.sums = self.sums.new_tensor(sums if self.processes.rank == 0 else [0.0, 0.0])
         self.generator.set_state(state["generator"])
         set_random_state(state["random"], self.guide.device)
         self.processes.own_draws()
@@ -113,16 +117,17 @@ class PlainTraining:
                     self.ended = asked or len(self.records) == epochs
                     self.rest(len(self.records), now=self.ended)
         except KeyboardInterrupt:
-            pass
+            self.watch.ask()
         finally:
             bar.close()
             self.guide.eval()
 
     def _pass(self) -> None:
         snapshot = self.guide.train().snapshot()
-        for batch in self.passes.shuffled(self.seed, self.position):
-            self._take(batch, snapshot)
-            self.rest(len(self.records))
+        with closing(self.passes.shuffled(self.seed, self.position)) as batches:
+            for batch in batches:
+                self.take(batch, snapshot)
+                self.rest(len(self.records))
         likelihood, divergence = self._sums()
         record = {"elbo": likelihood - divergence, "likelihood": likelihood, "divergence": divergence}
         self.records.append({**record, "seconds": time.perf_counter() - self._begin})
@@ -130,17 +135,22 @@ class PlainTraining:
 
     def _sums(self) -> list[float]:
         """Likelihood and divergence of the present pass's rows, of all processes."""
-        own = torch.tensor([self.likelihood, self.divergence], dtype=torch.float64, device=self.guide.device)
-        return self.processes.summed([own])[0].tolist()
+        self.watch.ask()
+        return self.processes.summed([self.sums])[0].tolist()
+
+    def take(self, batch: Batch, snapshot: Snapshot) -> None:
+        """A step of the networks, without waiting for the device."""
+        with watched(self.watch), self.execution.running():
+            self._take(batch, snapshot)
 
     def _take(self, batch: Batch, snapshot: Snapshot) -> None:
         self.position += 1
-        views = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
+        views = self.guide.view_rows(batch.data, batch.seen, snapshot=snapshot)
         rows = cast(EncodedRows, views[self.name])
         self.step(batch.data, {self.name: rows}, standard_normal)
-        if rows.mask.any():
-            self.likelihood += float(rows.log_likelihood)
-            self.divergence += float(divergence_from_standard_normal(*rows.encoded).detach())
+        if rows.observed.count:
+            divergence = divergence_from_standard_normal(*rows.encoded).detach()
+            self.sums += torch.stack([rows.log_likelihood, divergence.to(torch.float64)])
 
     def read_units(self) -> None:
         """Let the view read its units off the data."""
@@ -163,7 +173,7 @@ class PlainTraining:
 def standard_normal(rows: EncodedRows) -> dist.TorchDistribution:
     """N(0, I) for each row that has the view."""
     zero = torch.zeros_like(rows.encoded[0])
-    return dist.Normal(zero, torch.ones_like(zero)).to_event(1)
+    return dist.Normal(zero, torch.ones_like(zero), validate_args=False).to_event(1)
 
 
 def divergence_from_standard_normal(mean: Tensor, variance: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from pyro_favae.data.dataset import Dataset
+from pyro_favae.data.observed import Observed, on_device
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.randomness import random_state
 from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
@@ -26,15 +27,13 @@ class Encodings:
         parts = []
         for batch in dataset.in_order(chunk, guide.device, [name]):
             data = batch.data[name]
-            rows = inference.rows(data, batch.observed[name], snapshot.views[name], emission)
-            worth = rows.mask.new_zeros(len(rows.mask))
-            worth[rows.mask[:, 0] > 0] = inference.log_likelihood(rows, data, emission)
-            parts.append((rows.mean, rows.latent_variance, worth, rows.mask > 0))
+            rows = inference.rows(data, batch.seen[name], snapshot.views[name], emission)
+            worth = rows.observed.spread(inference.log_likelihood(rows, data, emission))
+            parts.append((rows.mean, rows.latent_variance, worth, rows.observed.host))
         self.mean, self.variance, self.worth, self.observed = map(torch.cat, zip(*parts, strict=True))
 
     def rows(self, taken: slice | Tensor, view: ViewSnapshot) -> GaussianRows:
         """The rows of a slice or of indices, as the present posterior sees them."""
-        taken = taken.to(self.mean.device) if isinstance(taken, Tensor) else taken
-        return GaussianRows(
-            view, self.observed[taken], self.mean[taken], self.variance[taken], self.worth[taken].sum()
-        )
+        observed = Observed(self.observed[taken], self.mean.device)
+        taken = on_device(taken, self.mean.device) if isinstance(taken, Tensor) else taken
+        return GaussianRows(view, observed, self.mean[taken], self.variance[taken], self.worth[taken].sum())

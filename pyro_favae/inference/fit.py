@@ -24,6 +24,7 @@ from pyro_favae.inference.settings import Scope, Settings
 from pyro_favae.inference.statistics import Statistics
 from pyro_favae.inference.step import NetworkStep, trainable_parameters
 from pyro_favae.inference.sweeps import Sweeps
+from pyro_favae.models.execution import Execution
 
 PATIENCE = 10  # passes over which a stochastic bound's gain is judged
 
@@ -68,7 +69,10 @@ class Run:
         self.passes = Passes(guide, dataset, settings.batch_size, self.rest.interrupt, self.processes)
         self.plan = Plan.of(settings, self.passes.batches, bool(self.trained), unknown)
         self.updates = GlobalUpdates(self.posterior, learnt)
-        self.minibatches = MinibatchPasses(self.passes, self.plan, self._network_step(), self.updates)
+        execution = Execution(settings.precision, settings.compile, guide.device)
+        self.minibatches = MinibatchPasses(
+            self.passes, self.plan, self._network_step(), self.updates, execution
+        )
         self.sweeps = Sweeps(self.passes, self.updates, [name for name in creeping if name in scope.learnt])
         self.beginning = Beginning(self.passes, self.sweeps, settings, scope, self.generator)
         betas = {name: guide.decoder_view(name).beta for name in encoded}
@@ -95,6 +99,7 @@ class Run:
             "minibatches": self.minibatches.state_dict(),
             "extrapolation": self.sweeps.extrapolation.state_dict(),
             "encodings": self.passes.state_dict(),
+            "low_rank": self.passes.low_rank,
             "history": self.history.state_dict(),
             "generator": self.generator.get_state(),
             "random": random_state(self.guide.device),
@@ -108,6 +113,7 @@ class Run:
         self.minibatches.load_state_dict(state["minibatches"])
         self.sweeps.extrapolation.load_state_dict(state["extrapolation"])
         self.passes.load_state_dict(state["encodings"])
+        self.passes.low_rank = state["low_rank"]
         self.history.load_state_dict(state["history"])
         self.generator.set_state(state["generator"])
         set_random_state(state["random"], self.guide.device)
@@ -121,6 +127,7 @@ class Run:
             with self.rest.interrupt:
                 ended_by = self._learn()
         except KeyboardInterrupt:
+            self.minibatches.watch.ask()
             ended_by = "interrupted"
         finally:
             self.guide.eval()
@@ -243,10 +250,12 @@ class Run:
     def _converged(self, window: int) -> bool:
         """Whether the objective rose by less than the tolerance of its size for each pass, from window to window.
 
-        The objective is the bound, unless a view's likelihood is tempered; that of several passes is their mean.
+        The objective is the bound, unless a view's likelihood is tempered; that of several passes is their mean. The
+        likelihood of views whose networks are left as they are is a constant, and does not count towards its size.
         """
         values = [record["objective"] for record in self.history.records if record["stage"] != "warm-up"]
         if len(values) < 2 * window:
             return False
         now, before = (sum(part) / window for part in (values[-window:], values[-2 * window : -window]))
-        return now - before < self.settings.tolerance * window * abs(now)
+        size = abs(now - self.history.likelihood(self.passes.encodings))
+        return now - before < self.settings.tolerance * window * size

@@ -8,8 +8,10 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from pyro_favae.data.observed import Observed
 from pyro_favae.inference.posterior import Posterior
-from pyro_favae.inference.rows import Rows, ViewRows, infer_rows
+from pyro_favae.inference.row_inference import infer_rows
+from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views import ViewInference, view_inference
 from pyro_favae.inference.views.vae import EncoderInference
@@ -82,7 +84,7 @@ class FAVAEGuide(nn.Module):
     def view_rows(
         self,
         data: Mapping[str, Tensor],
-        observed: Mapping[str, Tensor] | None = None,
+        observed: Mapping[str, Tensor | Observed] | None = None,
         *,
         snapshot: Snapshot | None = None,
         start: bool = False,
@@ -94,10 +96,10 @@ class FAVAEGuide(nn.Module):
         snapshot = snapshot or self.snapshot()
         views = {}
         for name, values in data.items():
-            mask = entry_mask((observed or {}).get(name), values)
+            seen = _observed((observed or {}).get(name), values)
             inference = self.inference(name)
             build = inference.start if start else inference.rows
-            views[name] = build(values, mask, snapshot.views[name], self.model.emission(name))
+            views[name] = build(values, seen, snapshot.views[name], self.model.emission(name))
         return views
 
     def infer(
@@ -109,11 +111,13 @@ class FAVAEGuide(nn.Module):
         iterations: int = READING_STEPS,
         tolerance: float = READING_TOLERANCE,
         groups: Tensor | None = None,
+        low_rank: bool = False,
     ) -> Rows:
         """q of n rows given what the views say; with no views, the prior.
 
         iterations, tolerance: of the local steps of binary and categorical views, relative to their bound's ξ.
         groups: positions in the factors' prior's groups, (rows,); None where they are not known.
+        low_rank: whether covariances may leave out what makes next to no difference to the bound, for speed.
         """
         return infer_rows(
             snapshot or self.snapshot(),
@@ -122,6 +126,7 @@ class FAVAEGuide(nn.Module):
             iterations=iterations,
             tolerance=tolerance,
             groups=groups,
+            low_rank=low_rank,
         )
 
     def forward(
@@ -160,10 +165,19 @@ class FAVAEGuide(nn.Module):
         for name, rows in views.items():
             deviation = self.inference(name).sample_before(name, rows)
             if deviation is not None:
-                gain = local.gain(rows)[local.covariance.index]
+                gain = local.covariance.of_rows(local.gain(rows))
                 mean = mean + (gain @ deviation[..., None])[..., 0]
-        covariance = local.covariance.matrices[local.covariance.index]
+        covariance = local.covariance.of_rows(local.covariance.matrices)
         factors = pyro.sample("factors", dist.MultivariateNormal(mean, covariance))
         for name, rows in views.items():
             weights, bias = drawn[name]
             self.inference(name).sample_after(name, rows, factors @ weights.mT + bias)
+
+
+def _observed(observed: Tensor | Observed | None, values: Tensor) -> Observed:
+    """What is observed of values (rows, ...), from what was said of them."""
+    if isinstance(observed, Observed):
+        return observed
+    if observed is None:
+        return Observed(torch.ones(len(values), 1, dtype=torch.bool), values.device)
+    return Observed.of(entry_mask(observed, values))

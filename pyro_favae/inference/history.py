@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pandas as pd
 from torch import Tensor
@@ -53,6 +53,10 @@ class History:
         self._bar.update()
         self._bar.set_postfix(bound=f"{elbo:,.1f}", factors=record["active"])
         return any([callback(record) is True for callback in self.callbacks])
+
+    def likelihood(self, names: Collection[str]) -> float:
+        """What some encoder views' likelihood is of the last pass's objective, nats."""
+        return sum(self.records[-1][f"{name}.likelihood"] / self.betas[name] for name in names)
 
     def _log_changes(self, active: Tensor) -> None:
         """Counts, because a rotation may rename the factors in every pass."""

@@ -1,5 +1,6 @@
 """Learning from minibatches: networks and closed forms together, or closed forms alone."""
 
+from contextlib import closing
 from functools import partial
 from typing import cast
 
@@ -8,13 +9,16 @@ import torch
 from pyro_favae.data.dataset import Batch
 from pyro_favae.inference.global_updates import GlobalUpdates
 from pyro_favae.inference.guide import LEARNING_STEPS
+from pyro_favae.inference.other_views import prior_from_other_views
 from pyro_favae.inference.passes import Passes
 from pyro_favae.inference.plan import Plan
 from pyro_favae.inference.rest import RestPoints
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.statistics import Statistics
-from pyro_favae.inference.step import NetworkStep, prior_from_other_views
+from pyro_favae.inference.step import NetworkStep
 from pyro_favae.inference.views.vae import EncodedRows
+from pyro_favae.inference.watch import Watch, watched
+from pyro_favae.models.execution import Execution
 
 STOCHASTIC_FORGETTING = 0.7  # the t-th minibatch weighs t^-0.7, and at least its share of the rows
 ROTATION_STEPS = 10  # minibatches between rotations where no network is trained
@@ -28,10 +32,18 @@ class MinibatchPasses:
     two minibatches a pass may be left and, from its state and the posterior, be continued.
     """
 
-    def __init__(self, passes: Passes, plan: Plan, step: NetworkStep | None, updates: GlobalUpdates) -> None:
-        """step: of the networks, None where none is trained."""
+    def __init__(
+        self,
+        passes: Passes,
+        plan: Plan,
+        step: NetworkStep | None,
+        updates: GlobalUpdates,
+        execution: Execution,
+    ) -> None:
+        """step: of the networks, None where none is trained. execution: how they are run."""
         self.passes, self.plan, self.step, self.updates = passes, plan, step, updates
-        self.guide, self.processes = passes.guide, passes.processes
+        self.execution = execution
+        self.guide, self.processes, self.watch = passes.guide, passes.processes, Watch()
         self.forget()
 
     def forget(self) -> None:
@@ -42,7 +54,8 @@ class MinibatchPasses:
         self.position = 0  # minibatches of the present pass
 
     def state_dict(self) -> dict:
-        """What the next minibatch depends on besides the guide."""
+        """What the next minibatch depends on besides the guide; raises an error for numbers that went bad."""
+        self.watch.ask()
         return {
             "running": None if self.running is None else self.total().state_dict(),
             "seen": self.seen,
@@ -69,22 +82,32 @@ class MinibatchPasses:
         if self.seed is None:
             self.seed, self.position = int(torch.randint(SEEDS, (), generator=generator)), 0
         snapshot = self.guide.train().snapshot()
-        for batch in self.passes.shuffled(self.seed, self.position):
-            self._take(batch, snapshot)
-            if learn and self.position % self.plan.every == 0:
-                self._update()
-                snapshot = self.guide.snapshot()
-            rest(passes)
+        with closing(self.passes.shuffled(self.seed, self.position)) as batches:
+            for batch in batches:
+                self.take(batch, snapshot)
+                if learn and self.position % self.plan.every == 0:
+                    self._update()
+                    snapshot = self.guide.snapshot()
+                rest(passes)
         self.seed = None
 
+    def take(self, batch: Batch, snapshot: Snapshot) -> None:
+        """A step of the networks, and the minibatch's statistics added, without waiting for the device."""
+        with watched(self.watch), self.execution.running():
+            self._take(batch, snapshot)
+
     def _take(self, batch: Batch, snapshot: Snapshot) -> None:
-        """A step of the networks, and the minibatch's statistics added."""
         views = self.passes.view_rows(batch, snapshot)
         rows = self.guide.infer(
-            views, batch.n, snapshot=snapshot, iterations=LEARNING_STEPS, groups=batch.groups
+            views,
+            batch.n,
+            snapshot=snapshot,
+            iterations=LEARNING_STEPS,
+            tolerance=0.0,
+            groups=batch.host_groups,
         )
         if self.step is not None:
-            encoded = {name: cast(EncodedRows, views[name]) for name in self.step.elbos}
+            encoded = {name: cast(EncodedRows, views[name]) for name in self.step.terms}
             self.step(batch.data, encoded, partial(prior_from_other_views, snapshot, rows))
         total, n = len(self.passes.everything), self.passes.batch_rows(self.position)
         self.position += 1
@@ -103,7 +126,8 @@ class MinibatchPasses:
         self.running = self.processes.part_of(total)
 
     def total(self) -> Statistics:
-        """What was seen so far, by all processes."""
+        """What was seen so far, by all processes; raises an error for numbers that went bad."""
+        self.watch.ask()
         return self.processes.total(cast(Statistics, self.running))
 
     def settle(self) -> Statistics:

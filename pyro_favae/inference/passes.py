@@ -1,6 +1,7 @@
 """Passes over every row: what the views say under the present posterior, and the sums of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from functools import reduce
 from operator import add
 from typing import cast
@@ -21,6 +22,7 @@ from pyro_favae.inference.views.gaussian import GaussianRows
 
 CHUNK_BYTES = 2**23  # of closed-form views: what a processor's cache holds between two products
 CHUNK_ROWS = 2048  # of views with networks
+MATRIX_BYTES = 2**27  # of one matrix of the factors' size for each row of a chunk, as binary views need them
 
 
 class Passes:
@@ -48,6 +50,9 @@ class Passes:
             )
         self.batches = min(-(-len(everything) // batch_size), min(self.shares))  # minibatches a pass
         self.encodings: dict[str, Encodings] = {}
+        self.low_rank = (
+            True  # whether exact passes may leave out what makes next to no difference to the bound
+        )
 
     def state_dict(self) -> dict:
         """Which views are encoded once, and from what random state."""
@@ -76,7 +81,12 @@ class Passes:
             inference, emission = self.guide.inference(name), self.guide.model.emission(name)
             inference.evaluate(views[name], batch.data[name], emission)
         rows = self.guide.infer(
-            views, batch.n, snapshot=snapshot, tolerance=LEARNING_TOLERANCE, groups=batch.groups
+            views,
+            batch.n,
+            snapshot=snapshot,
+            tolerance=LEARNING_TOLERANCE,
+            groups=batch.host_groups,
+            low_rank=self.low_rank,
         )
         return rows.statistics()
 
@@ -87,7 +97,7 @@ class Passes:
             views = self.view_rows(batch, snapshot, start=True)
             yield [cast(GaussianRows, rows) for rows in views.values()]
 
-    def shuffled(self, seed: int, start: int = 0) -> Iterator[Batch]:
+    def shuffled(self, seed: int, start: int = 0) -> Generator[Batch, None, None]:
         """Minibatches in the random order that a seed gives, every row once, from the ``start``-th on."""
         generator = torch.Generator().manual_seed(seed + self.processes.rank)
         return self.dataset.shuffled(
@@ -96,7 +106,7 @@ class Passes:
 
     def view_rows(self, batch: Batch, snapshot: Snapshot, start: bool = False) -> dict[str, ViewRows]:
         """What each view says about a batch; those encoded before are not read again."""
-        read = self.guide.view_rows(batch.data, batch.observed, snapshot=snapshot, start=start)
+        read = self.guide.view_rows(batch.data, batch.seen, snapshot=snapshot, start=start)
         return {
             name: read[name] if name in read else self.encodings[name].rows(batch.rows, snapshot.views[name])
             for name in self.guide.names
@@ -114,10 +124,11 @@ class Passes:
             del self.encodings[name]
 
     def _in_order(self) -> Iterator[Batch]:
-        for batch in self.dataset.in_order(self.chunk, self.guide.device, self._read):
-            if self.processes.count == 1:  # several processes may only end together
-                self.interrupt.check()
-            yield batch
+        with closing(self.dataset.in_order(self.chunk, self.guide.device, self._read)) as batches:
+            for batch in batches:
+                if self.processes.count == 1:  # several processes may only end together
+                    self.interrupt.check()
+                yield batch
 
     @property
     def _read(self) -> list[str]:
@@ -127,7 +138,8 @@ class Passes:
     @property
     def chunk(self) -> int:
         """Rows at a time where nothing but speed and memory depends on it."""
+        largest = max(1, MATRIX_BYTES // (8 * (self.guide.declaration.n_factors + 1) ** 2))
         if any(inference.trained_by_gradient for inference in self.guide.inferences):
-            return max(self.batch_size, CHUNK_ROWS)
+            return min(largest, max(self.batch_size, CHUNK_ROWS))
         width = sum(view.latent_dim for view in self.guide.declaration.views.values())
-        return min(4096, max(256, CHUNK_BYTES // (8 * width)))
+        return min(largest, 4096, max(256, CHUNK_BYTES // (8 * width)))

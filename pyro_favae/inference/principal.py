@@ -3,7 +3,7 @@
 Tipping and Bishop (1999), found by subspace iteration from sums over batches, so that nothing of size N is held.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 
 import torch
@@ -15,6 +15,7 @@ from pyro_favae.inference.processes import ALONE, Processes
 from pyro_favae.inference.views.gaussian import GaussianRows
 
 SUBSPACE_PASSES = 4
+KEPT_BYTES = 2**26  # of latents that are kept from pass to pass instead of being read again
 LEAST_NOISE = 1e-4  # of a view's variance: a constant feature does not start certain
 
 Batches = Callable[[], Iterable[Sequence[GaussianRows]]]
@@ -42,9 +43,17 @@ def start_from_components(
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
     factors = views[0].weights_mean.shape[1] - 1
     image = torch.randn(len(mean), min(factors, len(mean)), generator=generator, dtype=torch.float64).to(mean)
+
+    def standard() -> Iterator[Tensor]:
+        """Latents less their mean over their scale, zero where missing, (rows, ΣD) a batch."""
+        for latents, mask in map(_latents, batches()):
+            yield (latents - mean) * mask / scale
+
+    kept = list(standard()) if 8 * n_rows * len(mean) <= KEPT_BYTES else None
     for _ in range(SUBSPACE_PASSES):
         basis = torch.linalg.qr(image).Q
-        (image,) = processes.summed([_covariance_times(batches(), mean, scale, basis) / n_rows])
+        products = (part.mT @ (part @ basis) for part in kept or standard())
+        (image,) = processes.summed([sum(products) / n_rows])
     values, vectors = torch.linalg.eigh(basis.mT @ image)
     rest = (variance / scale.square()).sum() - values.sum()
     noise = (rest / max(1, len(mean) - len(values))).clamp_min(LEAST_NOISE)
@@ -72,15 +81,3 @@ def _latents(rows: Sequence[GaussianRows]) -> tuple[Tensor, Tensor]:
         torch.cat([view.mean for view in rows], 1),
         torch.cat([view.mask.expand_as(view.mean) for view in rows], 1),
     )
-
-
-def _covariance_times(
-    batches: Iterable[Sequence[GaussianRows]], mean: Tensor, scale: Tensor, basis: Tensor
-) -> Tensor:
-    """Σ_n y_n y_nᵀ basis of standardised latents y, zero where missing, (ΣD, K)."""
-    total = torch.zeros_like(basis)
-    for rows in batches:
-        latents, mask = _latents(rows)
-        standard = (latents - mean) * mask / scale
-        total += standard.mT @ (standard @ basis)
-    return total

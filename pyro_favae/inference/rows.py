@@ -8,19 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.covariance import (
-    PatternCovariance,
-    Patterns,
-    RowCovariance,
-    RowGroups,
-    group_patterns,
-)
+from pyro_favae.data.observed import Observed
+from pyro_favae.inference.covariance import FactorCovariance, RowGroups
 from pyro_favae.inference.linear_algebra import pack, unpack
-from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
+from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.statistics import FactorStatistics, Statistics, ViewStatistics
 
 
@@ -31,24 +27,30 @@ class ViewRows(ABC):
     their local quantities.
     """
 
-    def __init__(self, view: ViewSnapshot, observed: Tensor) -> None:
-        self.view = view
-        self.mask = observed.to(torch.float64)
-        self.everywhere = bool(observed.all())
+    def __init__(self, view: ViewSnapshot, observed: Tensor | Observed) -> None:
+        self.view, self.observed = view, Observed.of(observed)
+        self.mask = self.observed.mask.to(torch.float64)
+        self.everywhere = self.observed.everywhere
 
     @property
     def pattern(self) -> Tensor | None:
-        """What :meth:`pattern_precision` depends on, (rows, width) of 0 and 1; None if nothing."""
+        """What :meth:`pattern_precision` depends on: the mask, or nothing, None."""
         return None
 
     def pattern_precision(self, patterns: Tensor) -> Tensor:
-        """Precision that rows of given patterns (P, width) add to the factors, (P, K, K)."""
+        """Precision that rows of given patterns (P, width) add to the factors, packed, (P, K (K + 1) / 2)."""
         raise NotImplementedError(f"{type(self).__name__} has no pattern")
 
     @property
-    def row_precision(self) -> Tensor | None:
-        """Precision that each row adds besides that of its pattern, (rows, K, K); None if nothing."""
+    def entry_precision(self) -> Tensor | None:
+        """Precision (rows, D) with which each entry sees w̃ᵀ g̃, besides that of its row's pattern; None if nothing."""
         return None
+
+    @property
+    def row_precision(self) -> Tensor | None:
+        """What it adds to the precision of the factors, Σ_d entry precision_nd <w_d w_dᵀ>, (rows, K, K)."""
+        entries = self.entry_precision
+        return None if entries is None else self.view.weighted(entries)[:, :-1, :-1]
 
     @property
     def latent_variance(self) -> Tensor | None:
@@ -64,9 +66,9 @@ class ViewRows(ABC):
     def latent_means(self, rows: "Rows") -> Tensor:
         """Posterior means of the view's latents, (rows, D)."""
 
-    def refine(self, rows: "Rows") -> float:
-        """Improve local quantities given q(g); returns their largest relative change."""
-        return 0.0
+    def refine(self, rows: "Rows") -> Tensor | None:
+        """Improve local quantities given q(g); returns their largest relative change, (), None for none at all."""
+        return None
 
     @abstractmethod
     def statistics(self, rows: "Rows") -> ViewStatistics:
@@ -78,7 +80,7 @@ class Rows:
     """q(g_n) = Σ_c responsibilities_nc N(component_factors_nc, Cov_n), plus what unsure latents add."""
 
     views: Sequence[ViewRows]
-    covariance: RowCovariance
+    covariance: FactorCovariance
     component_factors: Tensor  # (rows, C, K)
     responsibilities: Tensor  # (rows, C)
     groups: RowGroups
@@ -92,10 +94,10 @@ class Rows:
 
     def component_spread(self) -> Tensor:
         """Posterior covariances of the factors within any one component, (rows, K, K)."""
-        total = self.covariance.matrices[self.covariance.index]
+        total = self.covariance.of_rows(self.covariance.matrices)
         for view in self.views:
             if view.latent_variance is not None:
-                gain = self.gain(view)[self.covariance.index]
+                gain = self.covariance.of_rows(self.gain(view))
                 total = total + (gain * view.latent_variance[:, None, :]) @ gain.mT
         return total
 
@@ -118,6 +120,16 @@ class Rows:
         """How the mean of g follows a view's latents, Cov τ W̄ᵀ, (P, K, D)."""
         return self.covariance.matrices @ view.view.scaled_weights.mT
 
+    def squares(self, view: ViewRows) -> Tensor:
+        """<(w̃_dᵀ g̃_n)²> of a view's features, (rows, D)."""
+        return view.view.squares(self.moments)
+
+    def latents_with_factors(self, view: ViewRows) -> Tensor:
+        """Σ_n Cov(z_n, g_n) of a view whose latents are unsure, (D, K)."""
+        return torch.einsum(
+            "pd,pkd->dk", self.covariance.totals(cast(Tensor, view.latent_variance)), self.gain(view)
+        )
+
     def weighted_moments(self, weights: Tensor) -> Tensor:
         """Σ_n weights_nd <g̃_n g̃_nᵀ> for weights (rows, D): (D, L, L)."""
         return unpack(weights.mT @ self.moments, self.factors.shape[1] + 1)
@@ -136,6 +148,8 @@ class Rows:
         return self.weighted_moments(view.mask)
 
     def _masked_moments(self, mask: Tensor) -> Tensor:
+        if self.covariance.own:  # where each row's moments are at hand
+            return self.weighted_moments(mask[:, None])[0]
         counts = self.covariance.totals(mask)
         gg = (counts @ self.covariance.matrices.flatten(1)).unflatten(0, self.covariance.matrices.shape[1:])
         for view in self.views:
@@ -162,106 +176,3 @@ class Rows:
             groups=self.weighted_moments(self.groups.members) if self.groups.count > 1 else None,
         )
         return Statistics(tuple(view.statistics(self) for view in self.views), factors)
-
-
-@torch.no_grad()
-def infer_rows(
-    snapshot: Snapshot,
-    views: Sequence[ViewRows],
-    n: int,
-    *,
-    iterations: int,
-    tolerance: float = 1e-6,
-    groups: Tensor | None = None,
-) -> Rows:
-    """Closed-form q of a batch of n rows; ``iterations`` bounds the local steps of views that have any.
-
-    Λ_n = λ_n + Σ_m <τ WᵀW>, ḡ_n = Λ_n⁻¹ (λ_n m_c + Σ_m τ (W̄ᵀ z̄ − <Wᵀ b>)), summed over what is observed of the row,
-    λ_n the identity or the precision of the row's group. groups: which each row is of, (rows,), None if not known.
-    """
-    members = snapshot.row_groups(groups, n)
-    patterns = _patterns(views, members)
-    if all(view.row_precision is None for view in views):
-        widths = ((view.view, view.pattern) for view in views)
-        key = tuple((id(view), 0 if pattern is None else pattern.shape[1]) for view, pattern in widths)
-        known = snapshot.covariance(key, patterns, lambda: _pattern_precision(snapshot, views, patterns))
-        return _given_covariance(snapshot, views, RowCovariance(*known, patterns.index), members)
-    precision = _pattern_precision(snapshot, views, patterns)
-    _set_out(snapshot, views, RowCovariance(*PatternCovariance.of(precision), patterns.index), members)
-    base = precision[patterns.index]
-    rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base), members)
-    for _ in range(iterations):
-        if max(view.refine(rows) for view in views) <= tolerance:
-            break
-        rows = _given_covariance(snapshot, views, _covariance_of_rows(views, base), members)
-    return rows
-
-
-def _set_out(
-    snapshot: Snapshot, views: Sequence[ViewRows], covariance: RowCovariance, groups: RowGroups
-) -> None:
-    """Refine first given only what the views without local quantities say: one matrix for a pattern, not a row."""
-    others = [view for view in views if view.row_precision is None]
-    rows = _given_covariance(snapshot, others, covariance, groups)
-    for view in views:
-        view.refine(rows)
-
-
-@torch.no_grad()
-def row_covariance(snapshot: Snapshot, rows: Rows, without: ViewRows) -> RowCovariance:
-    """Covariances of the factors if one view's latents, W̄ᵀ τ W̄, told nothing; its weights stay uncertain."""
-    patterns = _patterns(rows.views, rows.groups)
-    precision = _pattern_precision(snapshot, rows.views, patterns, without)
-    if all(view.row_precision is None for view in rows.views):
-        return RowCovariance(*PatternCovariance.of(precision), patterns.index)
-    return _covariance_of_rows(rows.views, precision[patterns.index])
-
-
-def _patterns(views: Sequence[ViewRows], groups: RowGroups) -> Patterns:
-    """Patterns of what the rows miss of the views that have any, and of the groups they are of."""
-    masks = [view.pattern for view in views if view.pattern is not None]
-    if not masks:
-        index = torch.zeros_like(groups.index)
-        return Patterns.of(torch.ones(1, 0, device=index.device), index, groups)
-    return Patterns.of(*group_patterns(torch.cat(masks, 1)), groups)
-
-
-def _pattern_precision(
-    snapshot: Snapshot, views: Sequence[ViewRows], patterns: Patterns, without: ViewRows | None = None
-) -> Tensor:
-    """Precisions of the factors of rows of each pattern, (P, K, K)."""
-    total = snapshot.prior_precision[patterns.groups]
-    start = 0
-    for view in views:
-        if view.pattern is None:
-            continue
-        mask = patterns.masks[:, start : start + view.pattern.shape[1]]
-        start += mask.shape[1]
-        if view is without:
-            total = total + mask[..., None] * view.view.covariance[:-1, :-1]
-        else:
-            total = total + view.pattern_precision(mask)
-    return total
-
-
-def _covariance_of_rows(views: Sequence[ViewRows], base: Tensor) -> RowCovariance:
-    """One matrix for each row, from precisions (rows, K, K) of their patterns and what the views add to each."""
-    precision = base
-    for view in views:
-        if view.row_precision is not None:
-            precision = precision + view.row_precision
-    index = torch.arange(len(base), device=base.device)
-    return RowCovariance(*PatternCovariance.of(precision), index)
-
-
-def _given_covariance(
-    snapshot: Snapshot, views: Sequence[ViewRows], covariance: RowCovariance, groups: RowGroups
-) -> Rows:
-    prior = snapshot.linear(groups)
-    linear = sum((view.linear for view in views), prior.new_zeros(len(covariance.index), prior.shape[2]))
-    total = prior + linear[:, None]  # (rows, C, K)
-    component_factors = covariance.times(total)
-    if total.shape[1] == 1:
-        return Rows(views, covariance, component_factors, torch.ones_like(total[..., 0]), groups)
-    scores = snapshot.log_weights + 0.5 * (total * component_factors).sum(-1)
-    return Rows(views, covariance, component_factors, scores.softmax(1), groups)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pyro_favae.errors import SpecError, shown
 from pyro_favae.inference.history import Callback
 from pyro_favae.models.declaration import require_choice, require_count, require_flag, require_positive
+from pyro_favae.models.execution import PRECISIONS
 
 SCHEDULES = ("joint", "closed-form", "stochastic")
 STARTS = ("pca", "random")
@@ -25,6 +26,9 @@ class Settings:
     start: str = "pca"
     progress: bool = True
     callbacks: Sequence[Callback] = ()
+    precision: str = "full"
+    compile: bool = False
+    workers: int = 0
 
     def __post_init__(self) -> None:
         require_count("fit", epochs=self.epochs, batch_size=self.batch_size)
@@ -35,7 +39,9 @@ class Settings:
             )
         require_choice("fit", SCHEDULES, schedule=self.schedule)
         require_choice("fit", STARTS, start=self.start)
-        require_flag("fit", progress=self.progress)
+        require_choice("fit", PRECISIONS, precision=self.precision)
+        require_flag("fit", progress=self.progress, compile=self.compile)
+        require_count("fit", least=0, workers=self.workers)
         if not isinstance(self.callbacks, Sequence) or not all(map(callable, self.callbacks)):
             raise SpecError(
                 f"fit: callbacks is {shown(self.callbacks)}, expected a list of functions of a pass's record"

@@ -43,6 +43,12 @@ class ViewSnapshot:
         return pack(mean[:, :, None] * mean[:, None, :] + self.weights.covariance)
 
     @cached_property
+    def factor_moments(self) -> Tensor:
+        """τ_d <w_d w_dᵀ> of each feature, bias excluded, packed, (D, K (K + 1) / 2)."""
+        size = self.weights.mean.shape[1] - 1
+        return self.noise[:, None] * self.feature_moments[:, : size * (size + 1) // 2]  # the bias comes last
+
+    @cached_property
     def weights_bias(self) -> Tensor:
         """τ_d <w_d b_d> of each feature, (D, K)."""
         mean, covariance = self.weights
@@ -77,9 +83,8 @@ class Snapshot:
     def row_groups(self, groups: Tensor | None, n: int) -> RowGroups:
         """The groups (rows,) that n rows are of; None where none is known, or the prior has none."""
         count = len(self.prior_precision)
-        if groups is None:
-            groups = torch.full((n,), count - 1, device=self.prior_precision.device)
-        return RowGroups(groups, count)
+        groups = torch.full((n,), count - 1) if groups is None else groups.cpu()
+        return RowGroups(groups, count, self.prior_precision.device)
 
     def linear(self, groups: RowGroups) -> Tensor:
         """Precision-weighted means of the factors in each component, (rows or 1, C, K)."""

@@ -90,8 +90,14 @@ class Statistics:
     def require_finite(self, names: Sequence[str], moment: str) -> None:
         """Raise :class:`NumericalError` for a sum that is not; names: of the views. moment: when they were taken."""
         owners = [f"view {name!r}" for name in names]
-        for owner, sums in zip([*owners, "the factors"], [*self.views, self.factors], strict=True):
-            tensors = {name: value for name, value in vars(sums).items() if value is not None}
+        parts = [
+            {name: value for name, value in vars(sums).items() if value is not None}
+            for sums in [*self.views, self.factors]
+        ]
+        good = torch.stack([torch.isfinite(value).all() for part in parts for value in part.values()])
+        if good.all():  # one question for all, because a GPU makes the host wait for the answer
+            return
+        for owner, tensors in zip([*owners, "the factors"], parts, strict=True):
             bad = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
             if bad:
                 raise NumericalError(

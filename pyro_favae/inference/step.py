@@ -1,9 +1,9 @@
-"""One gradient step of the encoders and decoders, by Pyro's SVI on the model given its closed forms.
+"""One gradient step of the encoders and decoders on the bound given its closed forms, with reparametrised latents.
 
-With the factors integrated out, a view's latents have the prior that the *other* views and the global
-posterior give them: N(W̄ A⁻¹ a + b̄, W̄ A⁻¹ W̄ᵀ + 1/τ), A the factors' precision without this view's own W̄ᵀ τ W̄.
-Because the rows' q(g) is optimal, the gradient with it held fixed is that of the profiled bound (FA-VAE
-paper, Eq. 10, with q(g | z) in place of q(g)).
+With the factors integrated out, a view's latents have the prior that the *other* views and the global posterior give
+them. Because the rows' q(g) is optimal, the gradient with it held fixed is that of the profiled bound (FA-VAE paper,
+Eq. 10, with q(g | z) in place of q(g)). Pyro estimates it from the model conditioned on its closed forms, divergences
+analytic. Nothing in a step waits for the device.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,38 +14,20 @@ import pyro
 import pyro.distributions as dist
 import torch
 from pyro import poutine
-from pyro.infer import TraceMeanField_ELBO
 from torch import Tensor
-from torch.distributions import kl_divergence
 
-from pyro_favae.errors import NumericalError, SpecError
+from pyro_favae.errors import SpecError
 from pyro_favae.inference.guide import FAVAEGuide
-from pyro_favae.inference.linear_algebra import cholesky
+from pyro_favae.inference.mean_field import mean_field_terms
 from pyro_favae.inference.objectives import LatentBatch, ObjectiveTerm, objective_term
 from pyro_favae.inference.processes import ALONE, Processes
-from pyro_favae.inference.rows import Rows, row_covariance
-from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.views.vae import EncodedRows
+from pyro_favae.inference.watch import require
+
+#: where Adam updates all parameters at once
+FUSED = ("cpu", "cuda")
 
 LatentPrior = Callable[[EncodedRows], dist.TorchDistribution]
-
-
-@torch.no_grad()
-def prior_from_other_views(snapshot: Snapshot, rows: Rows, view: EncodedRows) -> dist.MultivariateNormal:
-    """p(z | the row's other views) for the rows that have the view, (observed rows, D)."""
-    q = view.view
-    without = row_covariance(snapshot, rows, without=view)
-    linear = sum(other.linear for other in rows.views) - view.mean @ q.scaled_weights
-    linear = linear + (rows.responsibilities[:, None] @ snapshot.linear(rows.groups))[:, 0]
-    linear = linear + q.weights.bias @ q.scaled_weights
-    factors = without.times(linear[:, None])[:, 0]
-    location = factors @ q.weights.weights.mT + q.weights.bias
-    covariance = q.weights.weights @ without.matrices @ q.weights.weights.mT + torch.diag(1 / q.noise)
-    root = cholesky(covariance, "latents")
-    observed = view.mask[:, 0] > 0
-    root = root[0] if len(root) == 1 else root[without.index[observed]]
-    dtype = view.encoded[0].dtype
-    return dist.MultivariateNormal(location[observed].to(dtype), scale_tril=root.to(dtype))
 
 
 def trainable_parameters(guide: FAVAEGuide, names: Sequence[str]) -> list[Tensor]:
@@ -72,12 +54,12 @@ class NetworkStep:
         processes: Processes = ALONE,
     ) -> None:
         self.guide, self.processes = guide, processes
-        self.optimiser = torch.optim.Adam(trainable_parameters(guide, names), lr=learning_rate)
+        parameters = trainable_parameters(guide, names)
+        fused = guide.device.type in FUSED and all(parameter.is_floating_point() for parameter in parameters)
+        self.optimiser = torch.optim.Adam(parameters, lr=learning_rate, fused=fused)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, max(1, total_steps), eta_min=learning_rate / 20
         )
-        # one object a view: an ELBO remembers the plates of the model it first saw
-        self.elbos = {name: TraceMeanField_ELBO(max_plate_nesting=1) for name in names}
         self.terms = {name: self._term(name) for name in names}
 
     def _term(self, name: str) -> ObjectiveTerm:
@@ -97,14 +79,14 @@ class NetworkStep:
 
         prior_of: returns the latents' prior, one for each row that has a view, given the view.
         """
-        present = [name for name in self.elbos if views[name].mask.any()]
+        present = [name for name in self.terms if views[name].observed.count]
         self.optimiser.zero_grad()
         if present:
             losses = (self.loss(name, data[name], views[name], prior_of) for name in present)
             reduce(torch.add, losses).backward()
         somewhere = present
         if self.processes.count > 1:
-            somewhere = self._shared({name: float(views[name].mask.sum()) for name in self.elbos})
+            somewhere = self._shared({name: float(views[name].observed.count) for name in self.terms})
         if not somewhere:
             return
         self.optimiser.step()
@@ -154,37 +136,35 @@ class NetworkStep:
         The likelihood is tempered by 1/β, so that an objective's −E log p + β KL + penalty is here divided by β.
         """
         mean, variance = view.encoded
-        self._require_finite(name, torch.stack([mean.detach().sum(), variance.detach().sum()]))
-        prior = prior_of(view)
         beta, emission = self.guide.decoder_view(name).beta, self.guide.decoder(name)
-        encoded = dist.Normal(mean, variance.sqrt()).to_event(1)
-        observed = data[view.mask[:, 0] > 0]
-        drawn = []
+        encoded = dist.Normal(mean, variance.sqrt(), validate_args=False).to_event(1)
+        prior, observed = prior_of(view), view.observed.of_rows(data)
 
         def model() -> None:
-            with pyro.plate(f"{name}.rows", len(observed)):
-                latents = pyro.sample(f"{name}.latents", prior)
-                with poutine.scale(scale=1 / beta):
-                    emission.sample_data(name, latents, observed, view.entries)
+            latents = pyro.sample(f"{name}.latents", prior)
+            with poutine.scale(scale=1 / beta):
+                emission.sample_data(name, latents, observed, view.entries)
 
         def guide() -> None:
-            with pyro.plate(f"{name}.rows", len(observed)):
-                drawn.append(pyro.sample(f"{name}.latents", encoded))
+            pyro.sample(f"{name}.latents", encoded)
 
-        loss = self.elbos[name].differentiable_loss(model, guide)
+        tempered, divergence, trace = mean_field_terms(model, guide)
+        draws = cast(Tensor, trace.nodes[f"{name}.latents"]["value"])
+        view.log_likelihood, view.draws = (beta * tempered.detach()).to(torch.float64), draws.detach()
+        penalty = self.terms[name].penalty(LatentBatch(draws, mean, variance))
+        loss = (divergence - tempered) / len(mean) + penalty / beta
         self._require_finite(name, loss.detach())
-        with torch.no_grad():
-            divergence = kl_divergence(encoded, prior).sum()
-            view.log_likelihood = (beta * (divergence - loss)).to(torch.float64)
-        view.draws = drawn[0].detach()
-        penalty = self.terms[name].penalty(LatentBatch(drawn[0], mean, variance))
-        self._require_finite(name, penalty.detach())
-        return loss / len(observed) + penalty / beta
+        return loss
 
-    def _require_finite(self, name: str, values: Tensor) -> None:
+    def _require_finite(self, name: str, loss: Tensor) -> None:
         """Stop before the posterior is touched."""
-        if not torch.isfinite(values).all():
-            raise NumericalError(
-                f"view {name!r}: its networks gave values that are not finite at step {self.schedule.last_epoch}; "
+        step = self.schedule.last_epoch
+        require(
+            f"view {name!r}",
+            ~torch.isfinite(loss),
+            lambda: torch.full((), step, device=loss.device),
+            lambda step: (
+                f"view {name!r}: its networks gave values that are not finite at step {int(step)}; "
                 "they diverged: lower learning_rate or raise the decoder's scale"
-            )
+            ),
+        )

@@ -51,6 +51,11 @@ class GammaPosterior(NamedTuple):
         """n draws, (n, ...)."""
         return torch.distributions.Gamma(self.shape, self.rate).sample((n,))
 
+    def draw(self) -> Tensor:
+        """One draw, of the shape of the two."""
+        draw = torch.distributions.Gamma(self.shape, self.rate, validate_args=False).sample()
+        return draw.clamp_min(torch.finfo(draw.dtype).tiny)
+
     @property
     def mean_log(self) -> Tensor:
         return digamma(self.shape) - self.rate.log()

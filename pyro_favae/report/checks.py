@@ -66,10 +66,10 @@ def _calibrations(material: Material) -> Iterator[str]:
 
 def _coverage(material: Material) -> Iterator[str]:
     """Of tables of numbers; pixels would take hundreds of passes through a decoder."""
-    tables = any(isinstance(view, Real) for view in material.views.values()) and not material.images
-    if material.data is None or not tables:
+    names = [name for name, view in material.views.items() if isinstance(view, Real)]
+    if material.data is None or not names:
         return
-    found = diagnostics.coverage(material.fit, material.data, draws=DRAWS, seed=0)
+    found = diagnostics.coverage(material.fit, material.data, views=names, draws=DRAWS, seed=0)
     yield picture(
         plots.coverage(found),
         "A fifth of the entries, chosen at random, predicted from the rest of their rows: how many lie in the "

@@ -10,6 +10,7 @@ import matplotlib
 import pandas as pd
 
 from pyro_favae.report.about import about
+from pyro_favae.report.approximation import approximation
 from pyro_favae.report.checks import checks
 from pyro_favae.report.declared import data_overview, declared
 from pyro_favae.report.factors import features, sharing, variance
@@ -21,7 +22,19 @@ from pyro_favae.report.rows import rows
 from pyro_favae.results import Fit
 
 #: in the order in which one reads; each gives a section, or None where it has nothing to say
-SECTIONS = (declared, data_overview, learning, sharing, variance, features, rows, images, checks, about)
+SECTIONS = (
+    declared,
+    data_overview,
+    learning,
+    sharing,
+    variance,
+    features,
+    rows,
+    images,
+    approximation,
+    checks,
+    about,
+)
 
 
 def report(

@@ -13,6 +13,7 @@ from torch import Tensor
 from pyro_favae.data import Batch
 from pyro_favae.inference.guide import FAVAEGuide
 from pyro_favae.inference.rows import Rows
+from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
 from pyro_favae.results.predictive import drawn_seed
 
 
@@ -32,6 +33,23 @@ def global_draws(guide: FAVAEGuide, n: int) -> dict[str, Tensor]:
     with pyro.plate("draws", n, dim=-2):  # the sites' own plates are at -1
         drawn = sampled(guide.posterior.sample)
     return {name: value.reshape(n, *shapes[name]) for name, value in drawn.items()}
+
+
+def given_globals(base: Snapshot, drawn: Mapping[str, Tensor]) -> Snapshot:
+    """What rows need to know if one draw of the global sites were certain; ``base`` tells what is not drawn."""
+    views = {}
+    for name, view in base.views.items():
+        weights = torch.cat([drawn[f"{name}.weights"], drawn[f"{name}.bias"][:, None]], 1)
+        views[name] = ViewSnapshot.known(weights, drawn.get(f"{name}.noise_precision", view.noise))
+    return base.given(views)
+
+
+@torch.no_grad()
+def inferred_given(guide: FAVAEGuide, batch: Batch, base: Snapshot, drawn: Mapping[str, Tensor]) -> Rows:
+    """The posterior of some rows if one draw of the global sites were certain."""
+    snapshot = given_globals(base, drawn)
+    views = guide.view_rows(batch.data, batch.observed, snapshot=snapshot)
+    return guide.infer(views, batch.n, snapshot=snapshot, groups=batch.groups)
 
 
 @torch.no_grad()

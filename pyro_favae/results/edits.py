@@ -17,6 +17,7 @@ from pyro_favae.models.views.network import NetworkView
 from pyro_favae.results.latent_moves import decode, factor_means, latent_means, latent_shift, with_groups
 from pyro_favae.results.predictive import predict, rows_given
 
+MOVES = 4  # behind an encoder, each but the first after looking at what came of the last
 SHOWN = 0.05  # squared canonical correlation below which rows do not show what is asked of them
 
 
@@ -42,13 +43,11 @@ def edit(
     view = guide.declaration.views[other]
     wished = _as_wished(view, seen, attributes)
     if _is_linear(guide, view):
-        shift = _smallest_move(guide, name, other, given, wished, wished != seen)
-    else:
-        after, before = (
-            factor_means(guide, with_groups(guide, {other: rows}, groups)) for rows in (wished, seen)
-        )
-        shift = after - before
-    return decode(guide, name, latent_means(guide, given) + latent_shift(guide, name, shift))
+        return decode(guide, name, _moved_least(guide, name, other, given, wished, wished != seen))
+    after, before = (
+        factor_means(guide, with_groups(guide, {other: rows}, groups)) for rows in (wished, seen)
+    )
+    return decode(guide, name, latent_means(guide, given) + latent_shift(guide, name, after - before))
 
 
 def _is_linear(guide: FAVAEGuide, view: View) -> bool:
@@ -58,7 +57,7 @@ def _is_linear(guide: FAVAEGuide, view: View) -> bool:
 
 
 @torch.no_grad()
-def _smallest_move(
+def _moved_least(
     guide: FAVAEGuide,
     name: str,
     other: str,
@@ -66,33 +65,60 @@ def _smallest_move(
     wished: np.ndarray,
     changed: np.ndarray,
 ) -> Tensor:
-    """The shift of the factors (rows, K) after which the rows given say of another view what is wished.
+    """The latents (rows, D) after the smallest moves that make the rows given say of another view what is wished.
 
     That is the data themselves, or of a binary view the logits expected where a row has the attributes that are
-    changed. Where not all of it can be had at once, what is changed comes before what is kept.
+    changed. What a decoded row says when it is encoded again falls short of what its latents were moved to say, so
+    that behind an encoder some more moves make up for it.
     """
-    weights, own = guide.posterior.view(other).weights, guide.posterior.view(name).weights.weights
-    noise = guide.posterior.view(other).noise.mean_inverse.expand(len(weights.weights))
     if guide.declaration.views[other].binary:
         wished = np.where(changed, wished, np.nan)
     labels = {key: values for key, values in given.items() if key != name}
-    goal, moved = (
-        latent_means(guide, {other: wished, **labels}),
-        torch.as_tensor(changed, device=guide.device),
-    )
-    asked = moved.any(0)
-    parts, start = [], 0
+    goal = latent_means(guide, {other: wished, **labels})
+    moved = torch.as_tensor(changed, device=guide.device)
+    latents, said = latent_means(guide, given), _said(guide, other, given)
+    target = torch.where(moved, goal, said)
+    for again in range(_moves(guide, name)):
+        if again:
+            given = {name: decode(guide, name, latents), **labels}
+            said = _said(guide, other, given)
+        change = (target - said) * moved.any(1, keepdim=True)
+        shift = _smallest_move(guide, name, other, given, change, moved.any(0))
+        latents = latents + latent_shift(guide, name, shift)
+    return latents
+
+
+def _moves(guide: FAVAEGuide, name: str) -> int:
+    """How often rows are moved: once where what they say is exact, or where what is decoded is no data."""
+    view = guide.declaration.views[name]
+    return MOVES if isinstance(view, DecoderView) and view.likelihood.support in ("real", "unit") else 1
+
+
+def _said(guide: FAVAEGuide, other: str, given: Mapping[str, Any]) -> Tensor:
+    """What the rows given say of the latents of another view, (rows, D)."""
+    weights = guide.posterior.view(other).weights
+    return factor_means(guide, given) @ weights.weights.mT + weights.bias
+
+
+def _smallest_move(
+    guide: FAVAEGuide, name: str, other: str, given: Mapping[str, Any], change: Tensor, asked: Tensor
+) -> Tensor:
+    """The shift of the factors (rows, K) that changes by (rows, D) what the rows given say of another view.
+
+    Where not all of it can be had at once, what is asked for, (D,) booleans, comes before the rest.
+    """
+    weights, own = (guide.posterior.view(view).weights.weights for view in (other, name))
+    noise = guide.posterior.view(other).noise.mean_inverse.expand(len(weights))
+    parts: list[Tensor] = []
     for rows in rows_given(guide, given):
-        stop = start + len(rows.factors)
-        said = rows.factors @ weights.weights.mT + weights.bias
-        change = (goal[start:stop] - said) * moved[start:stop]
-        response = (rows.gain(rows.views[0]) @ own)[rows.covariance.index]
-        shift = _shift_to(weights.weights, noise, response, change)
+        start = sum(map(len, parts))
+        wanted = change[start : start + len(rows.factors)]
+        response = rows.covariance.of_rows(rows.gain(rows.views[0]) @ own)
+        shift = _shift_to(weights, noise, response, wanted)
         if asked.any():
-            short = change - (weights.weights @ response @ shift[..., None])[..., 0]
-            shift = shift + _shift_to(weights.weights[asked], noise[asked], response, short[:, asked])
+            short = wanted - (weights @ response @ shift[..., None])[..., 0]
+            shift = shift + _shift_to(weights[asked], noise[asked], response, short[:, asked])
         parts.append(shift)
-        start = stop
     return torch.cat(parts)
 
 

@@ -18,6 +18,7 @@ from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
 from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.inference.views.vae import EncodedRows
+from pyro_favae.results.draws import given_globals
 from pyro_favae.results.predictive import CHUNK
 
 LATENT_DRAWS = 8  # of a row, where its density has no closed form
@@ -97,14 +98,10 @@ class _RowBatch:
         self, drawn: Mapping[str, Tensor], without: Iterable[str] = ()
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """log p(x_n | θ), and the same without each of some views, (rows,) each."""
-        snapshot = self.base.given({name: self._view(name, drawn) for name in self.guide.names})
+        snapshot = given_globals(self.base, drawn)
         rest = {name: [other for other in self.guide.names if other != name] for name in without}
         whole = self._log_likelihood(snapshot, drawn, self.guide.names)
         return whole, {name: self._log_likelihood(snapshot, drawn, names) for name, names in rest.items()}
-
-    def _view(self, name: str, drawn: Mapping[str, Tensor]) -> ViewSnapshot:
-        weights = torch.cat([drawn[f"{name}.weights"], drawn[f"{name}.bias"][:, None]], 1)
-        return ViewSnapshot.known(weights, drawn.get(f"{name}.noise_precision", self.base.views[name].noise))
 
     def _log_likelihood(
         self, snapshot: Snapshot, drawn: Mapping[str, Tensor], names: Sequence[str]
@@ -186,7 +183,7 @@ def _drawn(local: Rows, uniform: Tensor, normal: Tensor) -> tuple[Tensor, Tensor
     component = (uniform[..., None] > shares.cumsum(1)[:, :-1]).sum(-1)  # (n, rows)
     row = torch.arange(len(shares), device=shares.device)
     mean = local.component_factors[row, component]
-    root = torch.linalg.cholesky(local.covariance.matrices)[local.covariance.index]
+    root = local.covariance.of_rows(torch.linalg.cholesky(local.covariance.matrices))
     factors = mean + (root @ normal[..., None])[..., 0]
     q = MultivariateNormal(mean, scale_tril=root, validate_args=False)
     return component, factors, shares[row, component].log() + q.log_prob(factors)

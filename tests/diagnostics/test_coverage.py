@@ -68,6 +68,9 @@ def test_images_are_hidden_by_row_with_their_noise():
     found = coverage(fit, data, levels=[0.9], draws=50, seed=0).loc[("digit", 0.9)]
     assert found["entries"] == 64 * found["rows"]
     assert found["coverage"] > 0.5
+    pixels = coverage(fit, data, views=["pixels"], levels=[0.9], draws=50, seed=0)
+    assert list(pixels.index) == [("pixels", 0.9)]
+    assert pixels["entries"].item() == pytest.approx(0.2 * 120 * 16, rel=0.2)
 
 
 def test_labels_have_no_intervals():
@@ -75,6 +78,13 @@ def test_labels_have_no_intervals():
     fit = fv.fit(fv.FAVAE({"l": fv.views.Bernoulli(3)}, 1), {"l": labels}, epochs=3, progress=False)
     with pytest.raises(SpecError, match="no view has values with intervals"):
         coverage(fit, {"l": labels})
+    views = {"l": fv.views.Bernoulli(3), "t": fv.views.Real(2)}
+    data = {"l": labels, "t": labels[:, :2] + 0.1 * np.arange(40)[:, None]}
+    fit = fv.fit(fv.FAVAE(views, 1), data, epochs=3, progress=False)
+    with pytest.raises(SpecError, match="view 'l' has no values with intervals, expected one of \\['t'\\]"):
+        coverage(fit, data, views=["l"])
+    with pytest.raises(DataError, match="unknown view 'tables'"):
+        coverage(fit, data, views=["tables"])
 
 
 def test_a_seed_repeats_it_and_nothing_hidden_is_said(halves):

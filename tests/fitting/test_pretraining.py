@@ -73,6 +73,27 @@ def test_a_conditioned_vae_knows_its_labels(digits, conditioned):
     assert digits.accuracy(conditioned) > ceiling.score(encoded[TRAIN:], labels[TRAIN:]) - 0.1
 
 
+def test_it_ends_when_a_fit_to_the_encodings_would(digits):
+    """The pixels' likelihood, a constant, may be most of the bound: it does not make a tolerance coarser."""
+    view = fv.views.Image((1, 8, 8), 8, likelihood=fv.likelihoods.Gaussian(0.01))
+    images, labels = digits.images[:150], digits.labels[:150, :3]
+    pretrained = fv.pretrain(view, images, epochs=1, seed=0, progress=False)
+    encodings = np.concatenate(pretrained.encode(images), 1)
+    ends = []
+    for image, data, networks in (
+        (view, images, {"digit": pretrained}),
+        (fv.views.Frozen(8, variances=True, standardise="none"), encodings, None),
+    ):
+        model = fv.FAVAE({"digit": image, "label": fv.views.Bernoulli(3)}, n_factors=8)
+        fit = fv.fit(model, {"digit": data, "label": labels}, pretrained=networks, seed=0, progress=False)
+        assert fit.ended_by == "tolerance"
+        ends.append(fit.history)
+    pixels, bound = ends[0]["digit.likelihood"].iloc[-1], ends[1]["elbo"].iloc[-1]
+    assert abs(pixels) > 100 * abs(bound)
+    assert len(ends[0]) == len(ends[1]) > 5
+    np.testing.assert_allclose(ends[0]["elbo"] - pixels, ends[1]["elbo"], rtol=1e-3)
+
+
 def test_sweeps_over_encoded_rows_never_lower_the_bound(conditioned):
     gains = conditioned.history["elbo"].diff().dropna()
     assert set(conditioned.history["stage"]) == {"sweep"}

@@ -8,7 +8,8 @@ import torch
 
 from pyro_favae.inference.elbo import elbo_terms
 from pyro_favae.inference.posterior import Posterior
-from pyro_favae.inference.rows import Rows, ViewRows, infer_rows
+from pyro_favae.inference.row_inference import infer_rows
+from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.snapshot import Snapshot, ViewSnapshot
 from pyro_favae.inference.views.bernoulli import BernoulliRows
 from pyro_favae.inference.views.categorical import CategoricalRows
@@ -28,6 +29,7 @@ class Kind(NamedTuple):
     entries: bool = False  # whether single entries are missing
 
 
+PROPER = {"weights": ARD(2.0, 2.0), "noise": Gamma(2.0, 2.0), "bias_precision": 1.0}
 MIXTURE = Mixture(2, mean_precision=0.5, concentration=2.0)
 COMBINATIONS = {
     "real": ([Kind("real", 5), Kind("real", 4), Kind("real", 2)], StandardNormal()),

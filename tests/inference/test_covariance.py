@@ -5,10 +5,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyro_favae.inference import covariance, snapshot
+from pyro_favae.data import prepare
+from pyro_favae.fitting import pyro_pair
+from pyro_favae.inference import covariance, linear_algebra, snapshot
 from pyro_favae.inference.covariance import PatternCovariance, RowCovariance, group_patterns
-from pyro_favae.inference.rows import infer_rows
+from pyro_favae.inference.interrupt import DeferredInterrupt
+from pyro_favae.inference.passes import Passes
+from pyro_favae.inference.row_inference import infer_rows
 from pyro_favae.inference.snapshot import Snapshot
+from pyro_favae.models.favae import FAVAE
+from pyro_favae.models.views import Bernoulli
 from tests.inference.problems import problem
 
 
@@ -137,3 +143,37 @@ def test_a_snapshot_does_not_follow_updates(name):
     rows, expected = p.infer(snapshot=snapshot), kept.infer()
     assert torch.equal(rows.factors, expected.factors)
     assert torch.equal(rows.spread(), expected.spread())
+
+
+def test_a_way_that_asks_nothing_gives_the_same(monkeypatch):
+    p = problem("all", n=20)
+    asking = p.infer(iterations=5)
+    for module in (covariance, linear_algebra):
+        monkeypatch.setattr(module, "asking_waits", lambda values: True)
+    other = p.infer(iterations=5)
+    for a, b in ((asking.factors, other.factors), (asking.spread(), other.spread())):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_row_specific_precisions_are_factorised_all_at_once(monkeypatch):
+    """As many factorisations for few rows as for many."""
+    factorise, counts = torch.linalg.cholesky_ex, []
+    for n in (5, 50):
+        shapes = []
+        monkeypatch.setattr(
+            torch.linalg, "cholesky_ex", lambda a, s=shapes: s.append(a.shape) or factorise(a)
+        )
+        rows = problem("all", n=n).infer(iterations=2, tolerance=0.0)
+        assert len(rows.covariance.matrices) == n
+        assert any(shape[0] == n for shape in shapes)
+        counts.append(len(shapes))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.filterwarnings("ignore::pyro_favae.errors.SpecWarning")
+def test_a_chunk_of_rows_holds_no_more_matrices_than_fit():
+    for factors, largest in ((10, 4096), (300, 200)):
+        model = FAVAE({"labels": Bernoulli(5)}, n_factors=factors)
+        dataset = prepare(model, {"labels": np.random.default_rng(0).integers(0, 2, (400, 5))})
+        passes = Passes(pyro_pair(model, 400)[1], dataset, 100, DeferredInterrupt())
+        assert 100 < passes.chunk <= largest

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pyro_favae.inference.posterior import Posterior
-from pyro_favae.inference.rows import infer_rows
+from pyro_favae.inference.row_inference import infer_rows
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.models.favae import FAVAE
 from pyro_favae.models.priors import Gamma, Grouped, StandardNormal

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from pyro_favae.fitting import pyro_pair
-from pyro_favae.inference.rows import infer_rows
-from pyro_favae.inference.step import NetworkStep, prior_from_other_views
+from pyro_favae.inference.other_views import prior_from_other_views
+from pyro_favae.inference.row_inference import infer_rows
+from pyro_favae.inference.step import NetworkStep
 from pyro_favae.inference.views.gaussian import GaussianRows
 from pyro_favae.inference.views.vae import EncodedRows
 from pyro_favae.models.favae import FAVAE

@@ -125,6 +125,7 @@ def test_a_page_of_tables(tables, page_of_tables):
         "Variance explained",
         "What each factor is made of",
         "The rows",
+        "How good is the approximation?",
         "Are predictions right, and honest?",
         "How to cite this",
     ):

@@ -183,6 +183,14 @@ def test_columns_behind_an_encoder_are_attributes_too(kinds):
     assert np.isfinite(edited).all()
 
 
+def test_counts_are_edited_though_their_expectations_are_no_counts(kinds):
+    fit, data = kinds
+    rows = data["counts"][:5]
+    more, less = (fit.edit("counts", rows, {"left": value}) for value in (9.0, -9.0))
+    assert np.isfinite(more).all()
+    assert (more.sum(1) > less.sum(1)).all()
+
+
 @pytest.mark.parametrize("attributes", [{"cat": 0}, {"cat": 1, "dog": 0}, {"dog": 0.5}])
 def test_a_class_is_wished_for_as_a_whole(kinds, attributes):
     fit, data = kinds

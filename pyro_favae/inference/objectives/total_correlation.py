@@ -19,7 +19,9 @@ def total_correlation(batch: LatentBatch, n_rows: int) -> Tensor:
     draws, mean, variance = batch
     size = len(draws)
     n_rows = max(n_rows, size)
-    density = Normal(mean, variance.sqrt()).log_prob(draws[:, None])  # (i, j, D): of z_i under q(z | x_j)
+    density = Normal(mean, variance.sqrt(), validate_args=False).log_prob(
+        draws[:, None]
+    )  # (i, j, D): q(z_i | x_j)
     weights = draws.new_full((size, size), math.log((n_rows - 1) / (n_rows * (size - 1))))
     weights.fill_diagonal_(-math.log(n_rows))
     joint = torch.logsumexp(density.sum(2) + weights, 1)

@@ -5,7 +5,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
+from pyro_favae.inference.priors.base import Sites, WeightPriorPosterior, weight_prior_posterior
 from pyro_favae.inference.updates import (
     LOG_2PI,
     GammaPosterior,
@@ -47,6 +47,13 @@ class ARDPosterior(WeightPriorPosterior):
 
     def update(self, moments: WeightMoments) -> None:
         self.q.copy_(update_gamma(self.prior, len(moments.mean), moments.second.sum(0)))
+
+    def redraw(self, sites: Sites, weights: Tensor) -> Sites:
+        q = update_gamma(self.prior, weights.shape[-2], weights.square().sum(-2))
+        return {"relevance": q.draw()}
+
+    def given_precision(self, sites: Sites) -> Tensor:
+        return sites["relevance"][:, None]
 
     def elbo(self, moments: WeightMoments) -> Tensor:
         second = moments.second

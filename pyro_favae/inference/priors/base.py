@@ -1,6 +1,7 @@
 """What the inference half of a prior must provide, and the dispatch on its declaration."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import singledispatch
 from typing import ClassVar, NamedTuple
 
@@ -8,9 +9,12 @@ import pyro
 import torch
 from torch import Tensor, nn
 
+from pyro_favae.errors import SpecError
 from pyro_favae.inference.statistics import FactorStatistics
 from pyro_favae.inference.updates import WeightMoments
 from pyro_favae.models.priors import FactorPrior, NoisePrior, WeightPrior
+
+Sites = Mapping[str, Tensor]
 
 
 class WeightPriorPosterior(nn.Module, ABC):
@@ -50,6 +54,17 @@ class WeightPriorPosterior(nn.Module, ABC):
     @abstractmethod
     def elbo(self, moments: WeightMoments) -> Tensor:
         """E log p(W | ·) + E log p(·) − E log q(·), in nats."""
+
+    def redraw(self, sites: Sites, weights: Tensor) -> Sites:
+        """One Gibbs update of the sites above the weights, given weights (C, D, K) of C chains.
+
+        sites: by their names without the view's, (C, ...) each, and any auxiliary ones that an update left there.
+        """
+        raise SpecError(f"sample: the weight prior of {type(self).__name__} has no conditionals to draw from")
+
+    def given_precision(self, sites: Sites) -> Tensor:
+        """Prior precision of the weights given their sites, (C or 1, D or 1, K)."""
+        raise SpecError(f"sample: the weight prior of {type(self).__name__} has no conditionals to draw from")
 
     @abstractmethod
     def rotated_elbo(self, squares: Tensor, n_features: int) -> Tensor | None:
@@ -106,6 +121,10 @@ class NoisePosterior(nn.Module, ABC):
     @abstractmethod
     def update(self, count: Tensor, squares: Tensor) -> None:
         """Set q to its optimum given Σ_n <(z − w̃ᵀ g̃)²> of each feature, (D,), and how many rows, (1 or D,)."""
+
+    def redraw(self, count: Tensor, squares: Tensor) -> Tensor:
+        """A draw of a learnt τ given Σ_n (z − w̃ᵀ g̃)² of each feature in C chains, (C, D): (C, 1) or (C, D)."""
+        raise NotImplementedError(f"{type(self).__name__} has no conditional to draw from")
 
     @abstractmethod
     def elbo(self) -> Tensor:

@@ -5,7 +5,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
+from pyro_favae.inference.priors.base import Sites, WeightPriorPosterior, weight_prior_posterior
+from pyro_favae.inference.scale_step import draw_scale
 from pyro_favae.inference.updates import (
     LOG_2PI,
     GammaPosterior,
@@ -67,6 +68,23 @@ class FeatureARDPosterior(WeightPriorPosterior):
         scale = (surplus + (surplus.square() + 4 * up * down).sqrt()) / (2 * up)
         self.factor_rate.div_(scale)
         self.feature_rate.mul_(scale)
+
+    def redraw(self, sites: Sites, weights: Tensor) -> Sites:
+        """Features' relevances given the factors', the reverse, and the scale that they share."""
+        second = weights.square()
+        (n_features, n_factors), factors = second.shape[-2:], sites["relevance"]
+        squares = (second @ factors[..., None])[..., 0]
+        features = update_gamma(self._feature_prior, n_factors, squares).draw()
+        squares = (features[..., None, :] @ second)[..., 0, :]
+        factors = update_gamma(self._factor_prior, n_features, squares).draw()
+        of_factors, of_features = self._factor_prior, self._feature_prior
+        surplus = float(n_factors * of_factors.shape - n_features * of_features.shape)
+        up = of_factors.rate * factors.sum(-1, keepdim=True)
+        scale = draw_scale(surplus, up, of_features.rate * features.sum(-1, keepdim=True))
+        return {"relevance": scale * factors, "feature_relevance": features / scale}
+
+    def given_precision(self, sites: Sites) -> Tensor:
+        return sites["feature_relevance"][..., None] * sites["relevance"][..., None, :]
 
     def elbo(self, moments: WeightMoments) -> Tensor:
         second = moments.second

@@ -51,9 +51,16 @@ class GammaNoisePosterior(NoisePosterior):
         self.rate.div_(factor)
 
     def update(self, count: Tensor, squares: Tensor) -> None:
+        self.q.copy_(self._given(count, squares))
+
+    def redraw(self, count: Tensor, squares: Tensor) -> Tensor:
+        return self._given(count, squares).draw()
+
+    def _given(self, count: Tensor, squares: Tensor) -> GammaPosterior:
+        """Given squares (..., D), of (..., 1) or (..., D) precisions."""
         if not self.declared.per_feature:
-            count, squares = count.expand(len(squares)).sum(), squares.sum(0, keepdim=True)
-        self.q.copy_(update_gamma(self.prior, count, squares))
+            count, squares = count.expand(squares.shape[-1]).sum(), squares.sum(-1, keepdim=True)
+        return update_gamma(self.prior, count, squares)
 
     def elbo(self) -> Tensor:
         return -gamma_divergence(self.q, self.prior)

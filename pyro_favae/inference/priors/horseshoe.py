@@ -7,7 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
+from pyro_favae.inference.priors.base import Sites, WeightPriorPosterior, weight_prior_posterior
 from pyro_favae.inference.updates import (
     LOG_2PI,
     GammaPosterior,
@@ -69,6 +69,24 @@ class HorseshoePosterior(WeightPriorPosterior):
             self.factor_rate_rate.copy_(self.prior.scale**-2 + self.factors.mean)
             squares = (self.local.mean * second).sum(0)
             self.factors.copy_(update_gamma(self._given(self.factor_rates), len(second), squares))
+
+    def redraw(self, sites: Sites, weights: Tensor) -> Sites:
+        second, factors = weights.square(), sites["relevance"]
+        half = torch.full_like(factors, 0.5)
+        local_rates = GammaPosterior(torch.ones_like(second), 1 + sites["local_relevance"]).draw()
+        of_local = GammaPosterior(torch.full_like(second, 0.5), local_rates)
+        local = update_gamma(of_local, 1, factors[..., None, :] * second).draw()
+        rates = GammaPosterior(torch.ones_like(factors), self.prior.scale**-2 + factors).draw()
+        squares = (local * second).sum(-2)
+        return {
+            "relevance_rate": rates,
+            "relevance": update_gamma(GammaPosterior(half, rates), second.shape[-2], squares).draw(),
+            "local_relevance_rate": local_rates,
+            "local_relevance": local,
+        }
+
+    def given_precision(self, sites: Sites) -> Tensor:
+        return sites["local_relevance"] * sites["relevance"][..., None, :] + self.prior.slab**-2
 
     def _given(self, rates: GammaPosterior) -> GammaPosterior:
         """The prior Gamma(½, rate) at the expected rate."""

@@ -4,7 +4,7 @@ import pyro
 import torch
 from torch import Tensor
 
-from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
+from pyro_favae.inference.priors.base import Sites, WeightPriorPosterior, weight_prior_posterior
 from pyro_favae.inference.updates import LOG_2PI, WeightMoments
 from pyro_favae.models.priors import Normal
 
@@ -25,6 +25,12 @@ class NormalPosterior(WeightPriorPosterior):
 
     def update(self, moments: WeightMoments) -> None:
         return
+
+    def redraw(self, sites: Sites, weights: Tensor) -> Sites:
+        return {}
+
+    def given_precision(self, sites: Sites) -> Tensor:
+        return self._precision[None, None]
 
     def elbo(self, moments: WeightMoments) -> Tensor:
         return 0.5 * (self._precision.log() - LOG_2PI - self._precision * moments.second).sum()

@@ -1,5 +1,7 @@
 """q of the slabs' precisions, of the shares of weights that are on, and of which are."""
 
+import math
+
 import pyro
 import pyro.distributions as dist
 import torch
@@ -7,7 +9,7 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 from torch.special import digamma, entr
 
-from pyro_favae.inference.priors.base import WeightPriorPosterior, weight_prior_posterior
+from pyro_favae.inference.priors.base import Sites, WeightPriorPosterior, weight_prior_posterior
 from pyro_favae.inference.updates import (
     LOG_2PI,
     GammaPosterior,
@@ -67,6 +69,21 @@ class SpikeSlabPosterior(WeightPriorPosterior):
             self.on.copy_(self.prior.on + self.probability.sum(0))
             self.off.copy_(self.prior.off + (1 - self.probability).sum(0))
             self.slab.copy_(update_gamma(self._slab_prior, len(second), (self._tightness * second).sum(0)))
+
+    def redraw(self, sites: Sites, weights: Tensor) -> Sites:
+        """Switches given slabs and shares, then these given the switches, which are left beside them."""
+        second, share, slab = weights.square(), sites["inclusion"], sites["relevance"]
+        logits = share.logit() + math.log(self.prior.spike)
+        evidence = 0.5 * slab[..., None, :] * second * (self.prior.spike**-2 - 1)
+        on = torch.bernoulli((logits[..., None, :] + evidence).sigmoid())
+        tightness = on + (1 - on) * self.prior.spike**-2
+        count = on.sum(-2)
+        share = dist.Beta(self.prior.on + count, self.prior.off + on.shape[-2] - count).sample()
+        slab = update_gamma(self._slab_prior, on.shape[-2], (tightness * second).sum(-2)).draw()
+        return {"relevance": slab, "inclusion": share, "tightness": tightness}
+
+    def given_precision(self, sites: Sites) -> Tensor:
+        return sites["tightness"] * sites["relevance"][..., None, :]
 
     def elbo(self, moments: WeightMoments) -> Tensor:
         second = moments.second

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 
+from pyro_favae.data.observed import Observed
 from pyro_favae.inference.rows import ViewRows
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.models.views import Emission, View
@@ -25,12 +26,16 @@ class ViewInference(nn.Module, ABC, Generic[EmissionT, RowsT]):
     start_precision: float | None = None  # noise precision to start from, where a stand-in's means nothing
 
     @abstractmethod
-    def rows(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: EmissionT) -> RowsT:
-        """What the view says about a batch: data (rows, *event), observed (rows, 1) or (rows, D) booleans."""
+    def rows(self, data: Tensor, observed: Observed, view: ViewSnapshot, emission: EmissionT) -> RowsT:
+        """What the view says about a batch: data (rows, *event), observed (rows, 1) or (rows, D)."""
 
-    def start(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: EmissionT) -> ViewRows:
+    def start(self, data: Tensor, observed: Observed, view: ViewSnapshot, emission: EmissionT) -> ViewRows:
         """The same while learning starts; views whose inference is slow start from a Gaussian stand-in."""
         return self.rows(data, observed, view, emission)
+
+    def known_latents(self, data: Tensor, emission: EmissionT) -> Tensor | None:
+        """The latents (rows, D) that data (rows, *event) are, which a sampler then need not draw; None if unknown."""
+        return None
 
     def evaluate(self, rows: RowsT, data: Tensor, emission: EmissionT) -> None:
         """Fill in the expected log likelihood of rows whose view needs a network for it."""

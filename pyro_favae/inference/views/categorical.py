@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from pyro_favae.data.observed import Observed
 from pyro_favae.inference.bounds import bouchard_shift, jaakkola_curvature
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import view_inference
@@ -16,7 +17,7 @@ class CategoricalRows(LogisticRows):
     Bouchard (2007). ``data`` is one-hot, (rows, C); a (rows, 1) is the bound's own shift.
     """
 
-    def __init__(self, view: ViewSnapshot, observed: Tensor, data: Tensor) -> None:
+    def __init__(self, view: ViewSnapshot, observed: Tensor | Observed, data: Tensor) -> None:
         self.shift = data.new_zeros(len(data), 1, dtype=torch.float64)
         super().__init__(view, observed, data)
 
@@ -40,7 +41,8 @@ class CategoricalInference(LogisticInference):
 
     def labels(self, data: Tensor, view: ViewSnapshot) -> Tensor:
         """One-hot codes."""
-        return torch.nn.functional.one_hot(data.long(), len(view.weights.mean)).to(torch.float64)
+        classes = torch.arange(len(view.weights.mean), device=data.device)
+        return (data.long()[:, None] == classes).to(torch.float64)
 
 
 @view_inference.register

@@ -5,6 +5,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from pyro_favae.data.observed import Observed
+from pyro_favae.inference.linear_algebra import pack
 from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.statistics import ViewStatistics
@@ -20,7 +22,7 @@ class GaussianRows(ViewRows):
     def __init__(
         self,
         view: ViewSnapshot,
-        observed: Tensor,
+        observed: Tensor | Observed,
         mean: Tensor,
         variance: Tensor | None = None,
         log_likelihood: Tensor | None = None,
@@ -39,8 +41,8 @@ class GaussianRows(ViewRows):
 
     def pattern_precision(self, patterns: Tensor) -> Tensor:
         if patterns.shape[1] == 1:
-            return patterns[..., None] * self.view.second_moment[:-1, :-1]
-        return self.view.weighted(patterns * self.view.noise)[:, :-1, :-1]
+            return patterns * pack(self.view.second_moment[:-1, :-1])
+        return patterns @ self.view.factor_moments
 
     @property
     def latent_variance(self) -> Tensor | None:
@@ -66,17 +68,12 @@ class GaussianRows(ViewRows):
         zz = torch.linalg.vector_norm(self.mean, dim=0).square()
         entropy = self.mean.new_zeros(())
         if self._variance is not None:
-            zg[:, :-1] += self._latents_with_factors(rows, self._variance)
+            zg[:, :-1] += rows.latents_with_factors(self)
             zz = zz + self._variance.sum(0)
-            known = self.mask.expand_as(self._variance) > 0
-            entropy = 0.5 * (self._variance[known].log() + 1 + LOG_2PI).sum()
+            logs = self._variance.where(self.mask > 0, 1.0).log()
+            entropy = 0.5 * (self.mask * (logs + 1 + LOG_2PI)).sum()
         gg = rows.observed_moments(self)
         return ViewStatistics(self.mask.sum(0), gg, zg, zz, self.log_likelihood, entropy)
-
-    def _latents_with_factors(self, rows: Rows, variance: Tensor) -> Tensor:
-        """Σ_n Cov(z_n, g_n), (D, K)."""
-        totals = rows.covariance.totals(variance)
-        return torch.einsum("pd,pkd->dk", totals, rows.gain(self))
 
 
 def sample_gaussian(name: str, rows: GaussianRows) -> Tensor | None:

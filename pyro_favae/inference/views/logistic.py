@@ -12,6 +12,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from pyro_favae.data.observed import Observed
 from pyro_favae.inference.bounds import jaakkola_curvature
 from pyro_favae.inference.rows import Rows, ViewRows
 from pyro_favae.inference.snapshot import ViewSnapshot
@@ -29,7 +30,7 @@ START_LOGIT = 5.0
 class LogisticRows(ViewRows, ABC):
     """z_d | g, W ~ N((h + τ w̃ᵀ g̃) / p, 1/p), each (rows, D), with h and λ from a bound at ``xi``."""
 
-    def __init__(self, view: ViewSnapshot, observed: Tensor, data: Tensor) -> None:
+    def __init__(self, view: ViewSnapshot, observed: Tensor | Observed, data: Tensor) -> None:
         super().__init__(view, observed)
         self.data = data.to(torch.float64)
         self.entries = self.mask.expand_as(self.data)
@@ -54,15 +55,14 @@ class LogisticRows(ViewRows, ABC):
         self.total_precision = self.view.noise + curvature  # p
         self.share = self.entries * curvature / self.total_precision  # ω
         self.answer = self.entries * self.logit_slope(curvature) / self.total_precision  # h / p
-        self._precision = self.view.weighted(self.view.noise * self.share)
 
     @property
-    def row_precision(self) -> Tensor:
-        return self._precision[:, :-1, :-1]
+    def entry_precision(self) -> Tensor:
+        return self.view.noise * self.share
 
     @property
     def linear(self) -> Tensor:
-        return self.answer @ self.view.scaled_weights - self._precision[:, :-1, -1]
+        return self.answer @ self.view.scaled_weights - self.share @ self.view.weights_bias
 
     def latent_means(self, rows: Rows) -> Tensor:
         return self.latent_mean(self._prior_mean(rows))
@@ -75,9 +75,9 @@ class LogisticRows(ViewRows, ABC):
         """E[z | g, W] where w̃ᵀ g̃ is ``prior``, (rows, D)."""
         return self.answer + self.view.noise * prior / self.total_precision
 
-    def refine(self, rows: Rows) -> float:
+    def refine(self, rows: Rows) -> Tensor:
         prior = self._prior_mean(rows)
-        spread = self.view.squares(rows.moments) - prior.square()
+        spread = rows.squares(self) - prior.square()
         follow = self.view.noise / self.total_precision
         before = self.xi
         self.tighten(
@@ -86,7 +86,7 @@ class LogisticRows(ViewRows, ABC):
         step = self.xi - before
         self._accelerate(before, step)
         self._at_bound()
-        return float((step.abs() / before * self.entries).max())
+        return (step.abs() / before * self.entries).max()
 
     def _accelerate(self, before: Tensor, step: Tensor) -> None:
         """After every second step go where a geometric series of them would end (Aitken); any ξ is a valid bound."""
@@ -129,10 +129,10 @@ class LogisticInference(ViewInference[Emission, LogisticRows], ABC):
         """The data as zeros and ones, (rows, D)."""
         return data
 
-    def rows(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> LogisticRows:
+    def rows(self, data: Tensor, observed: Observed, view: ViewSnapshot, emission: Emission) -> LogisticRows:
         return self.bounded(view, observed, self.labels(data, view))
 
-    def start(self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: Emission) -> GaussianRows:
+    def start(self, data: Tensor, observed: Observed, view: ViewSnapshot, emission: Emission) -> GaussianRows:
         return GaussianRows(view, observed, START_LOGIT * (2 * self.labels(data, view) - 1))
 
     def sample_after(self, name: str, rows: LogisticRows, prior: Tensor) -> None:

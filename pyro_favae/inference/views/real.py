@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from pyro_favae.data.observed import Observed
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import ViewInference, view_inference
 from pyro_favae.inference.views.gaussian import GaussianRows
@@ -14,10 +15,13 @@ class RealInference(ViewInference[RealEmission, GaussianRows]):
     """q(z) is a point; the likelihood is the Jacobian of the change of units."""
 
     def rows(
-        self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: RealEmission
+        self, data: Tensor, observed: Observed, view: ViewSnapshot, emission: RealEmission
     ) -> GaussianRows:
-        latents = emission.encode(data)
-        return GaussianRows(view, observed, latents, log_likelihood=log_jacobian(emission.scale, observed))
+        worth = log_jacobian(emission.scale, observed.mask)
+        return GaussianRows(view, observed, emission.encode(data), log_likelihood=worth)
+
+    def known_latents(self, data: Tensor, emission: RealEmission) -> Tensor:
+        return emission.encode(data)
 
 
 def log_jacobian(scale: Tensor, observed: Tensor) -> Tensor:

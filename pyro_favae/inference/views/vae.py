@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from pyro_favae.data.observed import Observed
 from pyro_favae.inference.snapshot import ViewSnapshot
 from pyro_favae.inference.views.base import ViewInference, view_inference
 from pyro_favae.inference.views.gaussian import GaussianRows, sample_gaussian
-from pyro_favae.models.views.decoder import DecoderEmission, DecoderView, encoded_moments, entries_of
+from pyro_favae.models.execution import run
+from pyro_favae.models.views.decoder import DecoderEmission, DecoderView, encoded_moments
 
 #: fewest rows whose moments can stand for the data set's
 ENOUGH_ROWS = 8
@@ -84,29 +86,23 @@ class EncoderInference(ViewInference[DecoderEmission, "EncodedRows"]):
 
         entries: booleans (rows, *event), None where all are observed.
         """
-        output = self.encoder(emission.inputs(data, entries))
+        output = run(self.encoder, emission.inputs(data, entries))
         mean, log_variance = encoded_moments(output, len(data), len(self.standardise.mean))
         return self.standardise(mean, log_variance.clamp(-14, 8).exp())
 
     def rows(
-        self, data: Tensor, observed: Tensor, view: ViewSnapshot, emission: DecoderEmission
+        self, data: Tensor, observed: Observed, view: ViewSnapshot, emission: DecoderEmission
     ) -> "EncodedRows":
-        present, entries = observed.flatten(1).any(1), entries_of(observed)
-        entries = None if entries is None else entries[present]
         moments = self.encode_present(data, observed, emission)
-        return EncodedRows(view, present[:, None], *moments, entries)
+        return EncodedRows(view, observed.rows, *moments, observed.entries)
 
     def encode_present(
-        self, data: Tensor, observed: Tensor, emission: DecoderEmission
+        self, data: Tensor, observed: Observed, emission: DecoderEmission
     ) -> tuple[Tensor, Tensor]:
         """The same of the rows that have the view: (observed rows, D) each."""
-        present, entries = observed.flatten(1).any(1), entries_of(observed)
-        if not present.any():  # not every network takes no rows
-            mean, variance = torch.zeros(2, 0, len(self.standardise.mean)).to(data)
-            return mean, variance
-        if present.all():
-            return self.encode(data, emission, entries)
-        return self.encode(data[present], emission, None if entries is None else entries[present])
+        if not observed.count:  # not every network takes no rows
+            return tuple(data.new_zeros(2, 0, len(self.standardise.mean)))
+        return self.encode(observed.of_rows(data), emission, observed.entries)
 
     def evaluate(self, rows: "EncodedRows", data: Tensor, emission: DecoderEmission) -> None:
         """One draw of the latents for each row."""
@@ -118,7 +114,7 @@ class EncoderInference(ViewInference[DecoderEmission, "EncodedRows"]):
         if not len(mean):  # not every network takes no rows
             return torch.zeros(0, dtype=torch.float64, device=mean.device)
         latents = mean + variance.sqrt() * torch.randn_like(variance)
-        density = emission.log_prob(latents, data[rows.mask[:, 0] > 0]).to(torch.float64)
+        density = emission.log_prob(latents, rows.observed.of_rows(data)).to(torch.float64)
         return (density if rows.entries is None else density * rows.entries).flatten(1).sum(1)
 
     def sample_before(self, name: str, rows: "EncodedRows") -> Tensor | None:
@@ -137,7 +133,7 @@ class EncodedRows(GaussianRows):
     def __init__(
         self,
         view: ViewSnapshot,
-        observed: Tensor,
+        observed: Tensor | Observed,
         mean: Tensor,
         variance: Tensor,
         entries: Tensor | None = None,
@@ -145,10 +141,9 @@ class EncodedRows(GaussianRows):
         self.encoded = (mean, variance)
         self.entries = entries
         self.draws: Tensor | None = None
-        everywhere = mean.new_zeros(2, len(observed), mean.shape[1], dtype=torch.float64)
-        everywhere[0, observed[:, 0]] = mean.detach().to(torch.float64)
-        everywhere[1, observed[:, 0]] = variance.detach().to(torch.float64)
-        super().__init__(view, observed, everywhere[0], everywhere[1])
+        observed = Observed.of(observed)
+        moments = (observed.spread(part.detach().to(torch.float64)) for part in (mean, variance))
+        super().__init__(view, observed, *moments)
 
 
 @view_inference.register

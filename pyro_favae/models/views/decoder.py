@@ -12,6 +12,7 @@ from torch.distributions import AffineTransform
 
 from pyro_favae.errors import SpecError, shown
 from pyro_favae.models.declaration import require_count, require_positive
+from pyro_favae.models.execution import run
 from pyro_favae.models.likelihoods import Likelihood
 from pyro_favae.models.objectives import Objective, Plain
 from pyro_favae.models.views.base import Emission, Moments, View, names_of, require_finite
@@ -116,7 +117,8 @@ class DecoderEmission(Emission):
         values = self.likelihood.distribution(self.decoded(latents))
         if self.units is None:
             return values
-        return dist.TransformedDistribution(values, AffineTransform(self.units.location, self.units.scale))
+        change = AffineTransform(self.units.location, self.units.scale)
+        return dist.TransformedDistribution(values, change, validate_args=False)
 
     def log_prob(self, latents: Tensor, data: Tensor) -> Tensor:
         """Log density of each entry of data (rows, *event) given the latents (rows, D), in nats."""
@@ -156,7 +158,7 @@ class DecoderEmission(Emission):
 
     def decoded(self, latents: Tensor) -> Tensor:
         """What the decoder says, (rows, *event) or (rows, outputs, *event)."""
-        decoded = self.decoder(latents.to(dtype_of(self.decoder)))
+        decoded = run(self.decoder, latents.to(dtype_of(self.decoder)))
         expected = (len(latents), *self.decoded_shape)
         if not isinstance(decoded, Tensor) or decoded.shape != expected:
             raise SpecError(
