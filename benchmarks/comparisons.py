@@ -8,9 +8,11 @@ from pathlib import Path
 import bench_factor_analysis
 import bench_influence
 import bench_processes
+import bench_throughput
 import mofa
 import multivae_models
 import numpy as np
+import torch
 
 import pyro_favae as fv
 from pyro_favae.experiments.digits import digit_quality
@@ -55,6 +57,14 @@ def streaming(root: Path) -> Iterator[Row]:
         against,
     )
     yield Row("seconds of it", "s", many["seconds"], few["seconds"], against)
+
+
+def networks(root: Path) -> Iterator[Row]:
+    """Passes of ``fv.fit`` and of a plain PyTorch loop in turns, with the small network."""
+    threads, against = torch.get_num_threads(), "the same VAE alone, by hand in PyTorch"
+    found = bench_throughput.compared("small", "binary", threads, torch.device("cpu"), passes=5)
+    yield Row("rows a second", "1/s", found["FA-VAE rows/s"], found["plain rows/s"], against)
+    yield Row("rows a second of processor time, of the other's", "1", found["CPU ratio"], 1.0, against)
 
 
 def factor_analysis(root: Path) -> Iterator[Row]:

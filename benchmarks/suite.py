@@ -21,6 +21,7 @@ from comparisons import Row
 
 SUITE: dict[str, Callable[[Path], Iterable[Row]]] = {
     "streaming": comparisons.streaming,
+    "a VAE in FA-VAE": comparisons.networks,
     "factor analysis": comparisons.factor_analysis,
     "two views": comparisons.two_views,
     "two processes": comparisons.two_processes,
