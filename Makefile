@@ -11,7 +11,7 @@ PINS := pyproject.toml constraints.txt
 USER_STAMP := $(VENV)/.favae-installed
 DEV_STAMP := $(VENV)/.favae-installed-dev
 DOCS_STAMP := $(VENV)/.favae-installed-docs
-BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
+BENCH_STAMP := $(VENV)/.favae-installed-bench
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test coverage docs lint format notebooks bench clean
@@ -23,7 +23,7 @@ help:
 	@echo "make docs       build the documentation's pages"
 	@echo "make lint       check style and types; make format repairs the style"
 	@echo "make notebooks  execute every notebook"
-	@echo "make bench      run the benchmarks"
+	@echo "make bench      compare with other libraries, and with ourselves, in one table"
 	@echo "make clean      remove the demonstration's output and the caches"
 
 demo: $(USER_STAMP)
@@ -53,9 +53,9 @@ format: $(DEV_STAMP)
 notebooks: $(DEV_STAMP)
 	$(BIN)/python notebooks/run.py
 
-bench: $(DEV_STAMP)
-	@test -n "$(BENCHMARKS)" || { echo "no benchmarks/bench_*.py to run" >&2; exit 1; }
-	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+# BENCH=... passes options on, for example BENCH="--only streaming --out table.md".
+bench: $(BENCH_STAMP)
+	$(BIN)/python benchmarks/suite.py $(BENCH)
 
 clean:
 	rm -rf $(OUT) .pytest_cache .ruff_cache .mypy_cache .hypothesis docs/_build docs/notebooks
@@ -72,6 +72,11 @@ $(USER_STAMP): $(PINS) | $(BIN)/python
 $(DEV_STAMP): $(PINS) | $(BIN)/python
 	$(PIP) install --quiet -c constraints.txt torch
 	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@ $(USER_STAMP)
+
+$(BENCH_STAMP): $(PINS) | $(BIN)/python
+	$(PIP) install --quiet -c constraints.txt torch
+	$(PIP) install --quiet -c constraints.txt -e ".[bench]"
 	@touch $@ $(USER_STAMP)
 
 $(DOCS_STAMP): $(PINS) | $(BIN)/python

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import process_time
 
-import multivae_models
+import multivae_domains
 import pandas as pd
 
 from pyro_favae.experiments.domain_adaptation.discrete_code import train_discrete_code
@@ -26,7 +26,7 @@ from pyro_favae.experiments.domain_adaptation.sources import load_digits, load_f
 from pyro_favae.experiments.domain_adaptation.training import adapt
 
 WAYS = ("plugged-in", "refined", "joint")
-NAMES = (*WAYS, "drawn", "code", *multivae_models.MODELS)
+NAMES = (*WAYS, "drawn", "code", *multivae_domains.MODELS)
 
 
 def main() -> None:
@@ -63,8 +63,8 @@ def variants(name: str, betas: list[float]) -> list[tuple[str, float]]:
 
 def trained(name: str, pairs: Pairs, plan: Plan, beta: float, seed: int):
     """A function that translates."""
-    if name in multivae_models.MODELS:
-        return multivae_models.Peer(name, pairs, plan, beta, seed).translate
+    if name in multivae_domains.MODELS:
+        return multivae_domains.Peer(name, pairs, plan, beta, seed).translate
     if name == "code":
         return train_discrete_code(pairs, replace(plan, code_beta=beta), seed=seed, progress=False).translate
     if name == "drawn":
@@ -88,8 +88,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--beta", type=float, nargs="+", default=[1.0, 10.0])
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
-    peers = [name for name in options.models if name in multivae_models.MODELS]
-    if peers and not multivae_models.available():
+    peers = [name for name in options.models if name in multivae_domains.MODELS]
+    if peers and not multivae_domains.available():
         print(f"{' and '.join(peers)} left out: multivae is not installed; pip install multivae==1.0.3")
         options.models = [name for name in options.models if name not in peers]
     return options

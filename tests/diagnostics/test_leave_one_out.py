@@ -88,14 +88,14 @@ def test_images_are_told_by_the_variance_explained():
     fit = fv.fit(
         fv.FAVAE(views, 6),
         data,
-        epochs=40,
+        epochs=25,
         batch_size=25,
         learning_rate=3e-3,
         seed=0,
         progress=False,
         device="cpu",
     )
-    row = leave_one_view_out(fit, data).loc["digit"]
+    row = leave_one_view_out(fit, {name: values[:80] for name, values in data.items()}).loc["digit"]
     assert row["measure"] == "R2"
     assert row["score"] > row["marginal_score"]
     assert row["log_density"] > row["marginal_log_density"]

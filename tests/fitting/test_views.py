@@ -65,7 +65,7 @@ def test_an_encoder_view_is_added(halves, digits, conditioned):
     data = {**data, "bottom": digits.images[:TRAIN, :, 4:]}
     view = fv.views.Image((1, 4, 8), 6, likelihood=fv.likelihoods.Gaussian(0.15))
     data.pop("top")
-    fit = fv.add_view(conditioned, "bottom", view, data, epochs=40, batch_size=64, seed=0, progress=False)
+    fit = fv.add_view(conditioned, "bottom", view, data, epochs=20, batch_size=64, seed=0, progress=False)
     assert same_state(conditioned.posterior.view("digit"), fit.posterior.view("digit"))
     assert same_state(conditioned.model.emission("digit"), fit.model.emission("digit"))
     real = digits.images[TRAIN:, :, 4:]

@@ -64,6 +64,8 @@ def save(result: fv.Fit | fv.Pretrained, folder: Path, name: str) -> None:
 def real(folder: Path) -> None:
     save(fitted("abc", epochs=15), folder, "real")
     save(fitted("abc", fv.priors.Mixture(2), epochs=5), folder, "mixture")
+    untrained = fv.pretrain(IMAGE, data()["image"], epochs=0, seed=0, device="cpu", progress=False)
+    save(fitted(["a", "image"], epochs=15, pretrained={"image": untrained}), folder, "conditioned")
 
 
 def networks(folder: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from pyro_favae.data import prepare
 from pyro_favae.errors import NumericalError
 from pyro_favae.fitting import fit, pyro_pair
+from pyro_favae.inference.alone import PlainTraining
 from pyro_favae.inference.fit import Run
 from pyro_favae.inference.interrupt import DeferredInterrupt
 from pyro_favae.inference.linear_algebra import cholesky
@@ -106,6 +107,21 @@ def test_networks_that_are_not_finite_name_the_view_and_step(place, monkeypatch)
     with pytest.raises(NumericalError, match=r"view 'image'.*step 8"):  # two passes of four minibatches
         run()
     assert all(torch.isfinite(value).all() for value in run.posterior.state_dict().values())
+
+
+@pytest.mark.filterwarnings("ignore:Encountered NaN")  # Pyro's own
+def test_networks_that_are_not_finite_name_the_view_and_step_in_pretraining_too():
+    model = FAVAE({"image": VIEWS["image"]}, n_factors=1)
+    dataset = prepare(model, {"image": data()["image"]})
+    _, guide = pyro_pair(model, len(dataset))
+
+    def poison(record: dict) -> None:
+        for parameter in guide.encoder("image").encoder.parameters():
+            parameter.data.fill_(torch.nan)
+
+    settings = Settings(epochs=2, callbacks=[poison], **SETTINGS)
+    with pytest.raises(NumericalError, match=r"view 'image'.*step 4"):  # a pass of four minibatches
+        PlainTraining(guide, "image", dataset, settings)()
 
 
 def test_a_precision_that_is_ill_conditioned_is_reported_with_its_condition_number():

@@ -86,6 +86,17 @@ def test_real_valued_models_come_out_the_same(folder, name):
 
 
 @pytest.mark.slow
+def test_all_but_the_draws_comes_out_the_same_beside_networks_left_as_they_are(folder):
+    """The likelihood behind a decoder is that of one draw of each row's latents, and draws are each process's own."""
+    alone, first, second = learnt(folder, "conditioned")
+    one, two = (fit.history["elbo"] - fit.history["image.likelihood"] for fit in (alone, first))
+    np.testing.assert_allclose(two, one, rtol=1e-10)
+    for key, value in alone.guide.state_dict().items():
+        torch.testing.assert_close(first.guide.state_dict()[key], value, rtol=1e-8, atol=1e-8)
+    assert_same_bits(first, second)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "tolerance"), [("joint", SPREAD), ("stochastic", 3.0)])
 def test_bounds_agree_where_rows_come_in_random_order(folder, name, tolerance):
     alone, first, second = learnt(folder, name)

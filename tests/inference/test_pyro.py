@@ -1,7 +1,10 @@
 """The closed-form bound against Pyro: sampled bounds of (model, guide), NUTS, and the usual handlers."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import pyro
@@ -83,10 +86,20 @@ class Pair:
     def bound(self) -> dict[str, float]:
         return elbo_terms(self.guide.posterior, self.rows()[1].statistics())
 
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Only draws inside the block: what the guide infers from data is the same at each, and worked out once."""
+        views, local = self.rows()
+        patched = mock.patch.multiple(
+            self.guide, view_rows=lambda *_, **__: views, infer=lambda *_, **__: local
+        )
+        with patched, torch.no_grad(), pyro.validation_enabled(False):
+            yield
+
     def sampled(self) -> np.ndarray:
         """Draws of log p − log q from Pyro's own ELBO."""
         elbo = Trace_ELBO(max_plate_nesting=1)
-        with torch.no_grad(), pyro.validation_enabled(False):
+        with self.drawing():
             return -np.array(
                 [elbo.loss(self.model, self.guide, self.data, self.observed) for _ in range(DRAWS)]
             )
@@ -94,7 +107,7 @@ class Pair:
     def sampled_apart(self, *names: str) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, torch.Tensor]]:
         """Draws of log p − log q without the likelihoods of some views, of those, and of those views' latents."""
         rest, likelihoods, latents = [], {name: [] for name in names}, {name: [] for name in names}
-        with torch.no_grad(), pyro.validation_enabled(False):
+        with self.drawing():
             for _ in range(DRAWS):
                 guide = poutine.trace(self.guide).get_trace(self.data, self.observed)
                 model = poutine.trace(poutine.replay(self.model, guide)).get_trace(self.data, self.observed)
