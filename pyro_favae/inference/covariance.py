@@ -32,11 +32,16 @@ class RowCovariance(NamedTuple):
     pattern_log_determinants: Tensor
     index: Tensor
 
+    @property
+    def few(self) -> bool:
+        """Whether a loop over the matrices is faster than one for each row."""
+        return len(self.matrices) <= FEW_PATTERNS
+
     def times(self, vectors: Tensor) -> Tensor:
         """Cov_n @ v_n for vectors (rows, C, K)."""
         if len(self.matrices) == 1:
             return vectors @ self.matrices[0]
-        if len(self.matrices) > FEW_PATTERNS:
+        if not self.few:
             return vectors @ self.matrices[self.index]
         product = torch.empty_like(vectors)
         for pattern, matrix in enumerate(self.matrices):
