@@ -27,7 +27,8 @@ class Plan:
     mirrored: learn from mirror images too. crop: as in :func:`pyro_favae.datasets.load_celeba`. pooled: the judge
     sees means over squares of so many pixels a side, so that it reads what is drawn rather than how sharply.
     strength: how far from halfway between 0 and 1 each attribute is asked for when images are drawn; 1 is the labels
-    themselves. sweeps: of the closed form, at most; 150 are those of Appendix A.1.
+    themselves. grouped: every combination of attributes is a group of rows under the factors' prior. sweeps: of the
+    closed form, at most; 150 are those of Appendix A.1.
     """
 
     face: fv.views.Image
@@ -37,6 +38,7 @@ class Plan:
     n_factors: int
     judge_epochs: int
     strength: tuple[float, ...]
+    grouped: bool = True
     mirrored: bool = True
     crop: float = 1.0
     pooled: int = 2

@@ -1,6 +1,6 @@
 """An unsupervised VAE, trained, then plugged in and conditioned on attributes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -33,9 +33,12 @@ class Conditioned:
 
     def given(self, attributes: np.ndarray) -> dict[str, Any]:
         """What the fit is told in order to draw images with attributes, (rows, A) of 0 and 1."""
-        values, known = np.asarray(attributes, float), set(self.fit.declaration.factors.groups)
-        combinations = [label if label in known else None for label in labels_of(values)]
-        return {ATTRIBUTE: 0.5 + np.array(self.strength) * (values - 0.5), COMBINATION: combinations}
+        values, prior = np.asarray(attributes, float), self.fit.declaration.factors
+        given = {ATTRIBUTE: 0.5 + np.array(self.strength) * (values - 0.5)}
+        if prior.column is None:
+            return given
+        combinations = [label if label in prior.groups else None for label in labels_of(values)]
+        return {**given, prior.column: combinations}
 
     def generate(self, attributes: np.ndarray, seed: int | None = None) -> np.ndarray:
         """One image (rows, C, H, W) for each row of attributes (rows, A), latents sampled."""
@@ -76,13 +79,16 @@ def condition(
     hundredths of a second, where a binary view, with a covariance a row, takes seconds.
     """
     begin, rows = perf_counter(), stratified(split, seed)
-    attributes = split.attributes.to_numpy(float)[rows]
-    combinations = labels_of(attributes)
+    data = {FACE: split.images[rows], ATTRIBUTE: split.attributes.to_numpy(float)[rows]}
     views = {FACE: vae.view, ATTRIBUTE: fv.views.Real(tuple(split.attributes.columns))}
-    prior = fv.priors.Grouped(tuple(np.unique(combinations).tolist()), column=COMBINATION)
+    model = fv.FAVAE(views, plan.n_factors)
+    if plan.grouped:
+        data[COMBINATION] = labels_of(data[ATTRIBUTE])
+        groups = tuple(np.unique(data[COMBINATION]).tolist())
+        model = replace(model, factors=fv.priors.Grouped(groups, column=COMBINATION))
     fit = fv.fit(
-        fv.FAVAE(views, plan.n_factors, factors=prior),
-        {FACE: split.images[rows], ATTRIBUTE: attributes, COMBINATION: combinations},
+        model,
+        data,
         epochs=plan.sweeps,
         tolerance=TOLERANCE,
         pretrained={FACE: vae},
