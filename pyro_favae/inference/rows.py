@@ -139,6 +139,13 @@ class Rows:
         """Σ_n <g̃_n g̃_nᵀ>, (L, L)."""
         return self._masked_moments(torch.ones_like(self.responsibilities[:, 0]))
 
+    def group_moments(self) -> Tensor:
+        """Σ <g̃_n g̃_nᵀ> over the rows of each group, (G, L, L)."""
+        members = self.groups.members
+        if self.covariance.own:
+            return self.weighted_moments(members)
+        return torch.stack([self._masked_moments(member) for member in members.mT])
+
     def observed_moments(self, view: ViewRows) -> Tensor:
         """Σ <g̃_n g̃_nᵀ> over a view's observed rows, (1, L, L), or over those of each feature, (D, L, L)."""
         if view.everywhere:
@@ -173,6 +180,6 @@ class Rows:
             counts=self.responsibilities.sum(0),
             component_g=torch.einsum("nc,nck->ck", self.responsibilities, self.component_factors),
             component_entropy=torch.special.entr(self.responsibilities).sum(),
-            groups=self.weighted_moments(self.groups.members) if self.groups.count > 1 else None,
+            groups=self.group_moments() if self.groups.count > 1 else None,
         )
         return Statistics(tuple(view.statistics(self) for view in self.views), factors)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pyro_favae.errors import DataError, shown
 from pyro_favae.inference.guide import FAVAEGuide
-from pyro_favae.inference.linear_algebra import cholesky
+from pyro_favae.inference.linear_algebra import cholesky, inverse_of_precision
 from pyro_favae.models.declaration import require_number
 from pyro_favae.models.views import DecoderView, View
 from pyro_favae.models.views.base import TableView
@@ -17,7 +17,7 @@ from pyro_favae.models.views.network import NetworkView
 from pyro_favae.results.latent_moves import decode, factor_means, latent_means, latent_shift, with_groups
 from pyro_favae.results.predictive import predict, rows_given
 
-MOVES = 4  # behind an encoder, each but the first after looking at what came of the last
+MOVES = 3  # behind an encoder, where what a row is moved to say is not quite what is seen of it
 SHOWN = 0.05  # squared canonical correlation below which rows do not show what is asked of them
 
 
@@ -68,36 +68,30 @@ def _moved_least(
     """The latents (rows, D) after the smallest moves that make the rows given say of another view what is wished.
 
     That is the data themselves, or of a binary view the logits expected where a row has the attributes that are
-    changed. What a decoded row says when it is encoded again falls short of what its latents were moved to say, so
-    that behind an encoder some more moves make up for it.
+    changed. Behind an encoder rows are looked at as they are decoded, and moved again by what they fall short of.
     """
     if guide.declaration.views[other].binary:
         wished = np.where(changed, wished, np.nan)
     labels = {key: values for key, values in given.items() if key != name}
+    weights = guide.posterior.view(other).weights
     goal = latent_means(guide, {other: wished, **labels})
     moved = torch.as_tensor(changed, device=guide.device)
-    latents, said = latent_means(guide, given), _said(guide, other, given)
-    target = torch.where(moved, goal, said)
-    for again in range(_moves(guide, name)):
+    latents, target, again = latent_means(guide, given), None, _can_look_again(guide, name)
+    for _ in range(MOVES if again else 1):
         if again:
             given = {name: decode(guide, name, latents), **labels}
-            said = _said(guide, other, given)
+        said = factor_means(guide, given) @ weights.weights.mT + weights.bias
+        target = torch.where(moved, goal, said) if target is None else target
         change = (target - said) * moved.any(1, keepdim=True)
         shift = _smallest_move(guide, name, other, given, change, moved.any(0))
         latents = latents + latent_shift(guide, name, shift)
     return latents
 
 
-def _moves(guide: FAVAEGuide, name: str) -> int:
-    """How often rows are moved: once where what they say is exact, or where what is decoded is no data."""
+def _can_look_again(guide: FAVAEGuide, name: str) -> bool:
+    """Whether decoded rows can be encoded: an expected count or class is no count and no class."""
     view = guide.declaration.views[name]
-    return MOVES if isinstance(view, DecoderView) and view.likelihood.support in ("real", "unit") else 1
-
-
-def _said(guide: FAVAEGuide, other: str, given: Mapping[str, Any]) -> Tensor:
-    """What the rows given say of the latents of another view, (rows, D)."""
-    weights = guide.posterior.view(other).weights
-    return factor_means(guide, given) @ weights.weights.mT + weights.bias
+    return isinstance(view, DecoderView) and view.likelihood.support in ("real", "unit")
 
 
 def _smallest_move(
@@ -114,25 +108,28 @@ def _smallest_move(
         start = sum(map(len, parts))
         wanted = change[start : start + len(rows.factors)]
         response = rows.covariance.of_rows(rows.gain(rows.views[0]) @ own)
-        shift = _shift_to(weights, noise, response, wanted)
+        before = inverse_of_precision(guide.posterior.factors.prior_precision, "factors")[rows.groups.index]
+        shift = _shift_to(weights, noise, before, response, wanted)
         if asked.any():
             short = wanted - (weights @ response @ shift[..., None])[..., 0]
-            shift = shift + _shift_to(weights[asked], noise[asked], response, short[:, asked])
+            shift = shift + _shift_to(weights[asked], noise[asked], before, response, short[:, asked])
         parts.append(shift)
     return torch.cat(parts)
 
 
-def _shift_to(weights: Tensor, noise: Tensor, response: Tensor, change: Tensor) -> Tensor:
+def _shift_to(weights: Tensor, noise: Tensor, before: Tensor, response: Tensor, change: Tensor) -> Tensor:
     """The shift of the factors (rows, K) that changes by (rows, D) what rows say of W̄ g.
 
     A row whose latents follow a shift Δg of the factors says W̄ P Δg, with P = B W̄_own its response (rows, K, K). Of
-    all shifts with W̄ P Δg = Δ, Δg = W̄ᵀ (W̄ P W̄ᵀ)⁻¹ Δ moves the latents by the least Mahalanobis distance under
-    p(z). The inverse leaves out directions of which rows show less than ``SHOWN``.
+    all shifts with W̄ P Δg = Δ, Δg = S W̄ᵀ (W̄ P S W̄ᵀ)⁻¹ Δ moves the latents by the least Mahalanobis distance under
+    p(z), where S is the covariance of the factors before (rows, K, K). The inverse leaves out directions of which
+    rows show less than ``SHOWN``.
     """
-    whiten = torch.linalg.inv(cholesky(weights @ weights.mT + noise.diag(), "attributes"))
-    shown_share = whiten @ weights @ response @ weights.mT @ whiten.mT
+    carried = before @ weights.mT
+    whiten = torch.linalg.inv(cholesky(weights @ carried + noise.diag(), "attributes"))
+    shown_share = whiten @ weights @ response @ carried @ whiten.mT
     inverse = torch.linalg.pinv(shown_share, atol=SHOWN, rtol=0.0, hermitian=True)
-    return (weights.mT @ whiten.mT @ inverse @ whiten @ change[..., None])[..., 0]
+    return (carried @ whiten.mT @ inverse @ whiten @ change[..., None])[..., 0]
 
 
 def _as_they_look(guide: FAVAEGuide, other: str, given: Mapping[str, Any]) -> np.ndarray:

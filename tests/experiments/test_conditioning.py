@@ -10,7 +10,7 @@ import pytest
 import pyro_favae as fv
 from pyro_favae.experiments.conditioning import run
 from pyro_favae.experiments.conditioning.attribute_judge import averaged, train_attribute_judge
-from pyro_favae.experiments.conditioning.cells import cells_of, evened_out, frequent, held_out_rows
+from pyro_favae.experiments.conditioning.cells import cells_of, evened_out, frequent, held_out_rows, labels_of
 from pyro_favae.experiments.conditioning.measures import measure
 from pyro_favae.experiments.conditioning.plans import DIGITS, PLANS, load_digits
 from pyro_favae.experiments.conditioning.training import condition, train_vae
@@ -27,7 +27,9 @@ def digits():
 
 
 def test_cells_read_attributes_as_binary_digits():
-    np.testing.assert_array_equal(cells_of(np.array([[0, 0, 0], [0, 0, 1], [1, 1, 0]])), [0, 1, 6])
+    attributes = np.array([[0, 0, 0], [0, 0, 1], [1, 1, 0]])
+    np.testing.assert_array_equal(cells_of(attributes), [0, 1, 6])
+    np.testing.assert_array_equal(labels_of(attributes.astype(float)), ["000", "001", "110"])
 
 
 def test_every_combination_is_held_out_alike(rng):
@@ -71,6 +73,21 @@ def test_attributes_are_seen_switched_and_drawn(digits):
     assert (shares["predicted"] > shares["logistic"] - 0.05).all()
     assert (shares["edited"] > 0.7).all()
     assert 0.5 < digits.quality.spread < 1.5
+
+
+def test_more_strength_shows_more_clearly(digits):
+    truth = np.tile([[1, 0], [0, 1]], (150, 1))
+    weak, strong = (replace(digits.conditioned, strength=(value, value)) for value in (0.5, 1.5))
+    seen = [(digits.judge.verdict(drawn.generate(truth, seed=0)) == truth).mean() for drawn in (weak, strong)]
+    assert seen[0] < seen[1] - 0.03
+
+
+def test_a_combination_that_no_row_has_is_drawn_from_all_groups(digits):
+    """A digit with a loop and of straight strokes alone."""
+    given = digits.conditioned.given(np.array([[1, 1], [1, 0]]))
+    assert given["combination"] == [None, "10"]
+    np.testing.assert_allclose(given["attributes"], [[1.15, 1.15], [1.15, -0.15]])
+    assert np.isfinite(digits.conditioned.generate(np.array([[1, 1]]), seed=0)).all()
 
 
 def test_an_image_shows_what_it_is_edited_to(digits):

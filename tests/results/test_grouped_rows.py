@@ -106,6 +106,25 @@ def test_some_labels_may_be_missing(batches):
     np.testing.assert_allclose(mixed.mean[1], batches.fit.transform({"x": x[1:2]}).mean[0], rtol=1e-9)
 
 
+def test_an_edit_moves_least_as_rows_of_any_group_differ(batches):
+    """Of all moves after which a row says the same, the one of least Mahalanobis distance over both groups."""
+    data = {"x": batches.data["x"], "y": batches.data["y"][:, :1], "batch": batches.data["batch"]}
+    prior = fv.priors.Grouped(BATCHES, column="batch")
+    model = fv.FAVAE({"x": fv.views.Real(8), "y": fv.views.Real(("told",))}, 2, factors=prior)
+    fit = fv.fit(model, data, **batches.options)
+    rows = batches.test["x"][:5]
+    edited = fit.edit("x", rows, {"told": 5.0})
+    np.testing.assert_allclose(fit.predict("y", {"x": edited}).mean, 5, atol=1e-6)
+
+    weights, factors = fit.weights("x"), np.linalg.inv(fit.posterior.factors.prior_precision[-1].numpy())
+    noise = fit.posterior.view("x").noise.mean_inverse * fit.model.emission("x").unit.square()
+    covariance = weights @ factors @ weights.T + np.diag(noise.numpy())
+    said = fit.predict("y", {"x": np.vstack([rows[:1], rows[:1] + np.eye(8)])}).mean[:, 0]
+    direction = covariance @ (said[1:] - said[0])
+    along = (edited - rows) @ direction / np.square(direction).sum()
+    np.testing.assert_allclose(edited - rows, along[:, None] * direction, atol=0.02)
+
+
 def test_a_saved_fit_keeps_its_groups(batches, tmp_path):
     batches.fit.save(tmp_path / "fit")
     loaded = fv.load(tmp_path / "fit")

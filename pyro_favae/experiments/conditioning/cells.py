@@ -15,6 +15,11 @@ def cells_of(attributes: pd.DataFrame | np.ndarray) -> np.ndarray:
     return values @ (2 ** np.arange(values.shape[1])[::-1])
 
 
+def labels_of(attributes: pd.DataFrame | np.ndarray) -> np.ndarray:
+    """Return the same as text, (n,): the attributes as digits, "101"."""
+    return np.array(["".join(map(str, row)) for row in np.asarray(attributes).astype(int)])
+
+
 def held_out_rows(attributes: pd.DataFrame | np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     """Return (n,) booleans: the same share of each combination's rows, drawn at random."""
     cells, rng = cells_of(attributes), np.random.default_rng(seed)

@@ -73,5 +73,5 @@ def generated(conditioned: Conditioned, seed: int) -> Figure:
     names = conditioned.fit.declaration.views[ATTRIBUTE].feature_names
     vectors = np.array(list(product((0.0, 1.0), repeat=len(names))))
     titles = ["\n".join(name for name, on in zip(names, row, strict=True) if on) or "none" for row in vectors]
-    given = {ATTRIBUTE: vectors}
+    given = conditioned.given(vectors)
     return figure_of(fv.plots.generated(conditioned.fit, FACE, given, n=DRAWN, titles=titles, seed=seed))

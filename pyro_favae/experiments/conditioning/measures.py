@@ -1,6 +1,6 @@
 """Attributes of real, generated and edited images, as a judge of real ones sees them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,8 @@ class Quality:
     """Measured on held-out rows.
 
     attributes: one row an attribute, one column a measure, shares between 0 and 1: balanced accuracy of the judge on
-    ``real`` and ``reconstructed`` images and on those ``generated`` from the held-out rows' attributes; share of the
+    ``real`` and ``reconstructed`` images and on those ``generated`` from the held-out rows' attributes, at the plan's
+    strength and ``as labelled``, at 0 and 1; share of the
     images whose attribute, switched, is ``edited`` as wished, and of those in which the judge's verdict on all
     others is ``kept``; balanced accuracy of the attribute ``predicted`` from the image, and by ``logistic``
     regression on the VAE's means. spread: pixel variance within a combination of generated images over that of
@@ -37,11 +38,13 @@ def measure(conditioned: Conditioned, judge: AttributeJudge, split: Split, seed:
     known = np.isin(cells_of(truth), frequent(truth))
     images, truth = split.test_images[known], truth[known]
     before, after = vae.reconstruct(images), fit.reconstruct(FACE, images)
-    generated = fit.generate(FACE, {ATTRIBUTE: truth.astype(float)}, seed=seed)[0]
+    plainly = replace(conditioned, strength=(1.0,) * truth.shape[1])
+    generated, labelled = (drawn.generate(truth, seed) for drawn in (conditioned, plainly))
     table = {
         "real": balanced(judge.verdict(images), truth),
         "reconstructed": balanced(judge.verdict(after), truth),
         "generated": balanced(judge.verdict(generated), truth),
+        "as labelled": balanced(judge.verdict(labelled), truth),
         **edited(conditioned, judge, images, truth, judge.verdict(after)),
         "predicted": balanced(conditioned.predict(images), truth),
         "logistic": logistic(conditioned, split, images, truth),

@@ -1,34 +1,48 @@
 """An unsupervised VAE, trained, then plugged in and conditioned on attributes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 import pyro_favae as fv
-from pyro_favae.experiments.conditioning.cells import evened_out
+from pyro_favae.experiments.conditioning.cells import evened_out, labels_of
 from pyro_favae.experiments.conditioning.plans import Plan, Split, with_mirror_images
 
-FACE, ATTRIBUTE = "face", "attributes"
+FACE, ATTRIBUTE, COMBINATION = "face", "attributes", "combination"
 FEWEST = 0.01  # share of the rows that a combination must have to be conditioned on
 TOLERANCE = 1e-6  # of a bound that is mostly the pixels', which do not change
-STRENGTH = 1.2  # of an edit; 1 is what images with the attribute, or without it, show on average
 
 
 @dataclass(frozen=True, eq=False)
 class Conditioned:
     """The VAE before and the fit after, each with its number of rows, and the seconds that conditioning took.
 
-    threshold: value of each attribute (A,) that is predicted of an image which shows it as little as not. levels:
-    what an edited image is to show of each attribute (A, 2), where it is switched off and on.
+    levels: what images that lack an attribute, and that have it, show of it on average (A, 2): what an edited one is
+    to show where it is switched off and on. Halfway between them begins what is predicted to have it. strength: of
+    each attribute in what is drawn (A,), as in the plan.
     """
 
     vae: fv.Pretrained
     fit: fv.Fit
     rows: tuple[int, int]
     seconds: float
-    threshold: np.ndarray
     levels: np.ndarray
+    strength: tuple[float, ...]
+
+    def given(self, attributes: np.ndarray) -> dict[str, Any]:
+        """What the fit is told in order to draw images with attributes, (rows, A) of 0 and 1."""
+        values, prior = np.asarray(attributes, float), self.fit.declaration.factors
+        given = {ATTRIBUTE: 0.5 + np.array(self.strength) * (values - 0.5)}
+        if prior.column is None:
+            return given
+        combinations = [label if label in prior.groups else None for label in labels_of(values)]
+        return {**given, prior.column: combinations}
+
+    def generate(self, attributes: np.ndarray, seed: int | None = None) -> np.ndarray:
+        """One image (rows, C, H, W) for each row of attributes (rows, A), latents sampled."""
+        return self.fit.generate(FACE, self.given(attributes), seed=seed)[0]
 
     def edit(self, images: np.ndarray, name: str, on: bool) -> np.ndarray:
         """Images (n, C, H, W) with one attribute switched on or off and the rest of them kept."""
@@ -37,7 +51,7 @@ class Conditioned:
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Which attributes images (n, C, H, W) show, (n, A) booleans."""
-        return self.fit.predict(ATTRIBUTE, {FACE: images}).mean > self.threshold
+        return self.fit.predict(ATTRIBUTE, {FACE: images}).mean > self.levels.mean(1)
 
 
 def train_vae(split: Split, plan: Plan, *, seed: int = 0, progress: bool = True) -> fv.Pretrained:
@@ -59,15 +73,22 @@ def condition(
     """Plug a trained VAE in beside the attributes, and condition it with few updates.
 
     The networks stay as they are: only the factor analysis between their latents and the attributes is learnt, on
-    rows in which every combination of attributes is as frequent (the paper: "in a stratified manner"). The attributes
-    are real numbers, 0 and 1, whose factors have one covariance for all rows: a sweep takes hundredths of a second,
-    where a binary view, with a covariance a row, takes seconds.
+    rows in which every combination of attributes is as frequent (the paper: "in a stratified manner"). A combination
+    is a group of rows under the factors' prior: images of one vary more, and otherwise, than those of another. The
+    attributes are real numbers, 0 and 1, whose factors have one covariance for a whole combination: a sweep takes
+    hundredths of a second, where a binary view, with a covariance a row, takes seconds.
     """
     begin, rows = perf_counter(), stratified(split, seed)
-    attributes = fv.views.Real(tuple(split.attributes.columns))
+    data = {FACE: split.images[rows], ATTRIBUTE: split.attributes.to_numpy(float)[rows]}
+    views = {FACE: vae.view, ATTRIBUTE: fv.views.Real(tuple(split.attributes.columns))}
+    model = fv.FAVAE(views, plan.n_factors)
+    if plan.grouped:
+        data[COMBINATION] = labels_of(data[ATTRIBUTE])
+        groups = tuple(np.unique(data[COMBINATION]).tolist())
+        model = replace(model, factors=fv.priors.Grouped(groups, column=COMBINATION))
     fit = fv.fit(
-        fv.FAVAE({FACE: vae.view, ATTRIBUTE: attributes}, plan.n_factors),
-        {FACE: split.images[rows], ATTRIBUTE: split.attributes.to_numpy(float)[rows]},
+        model,
+        data,
         epochs=plan.sweeps,
         tolerance=TOLERANCE,
         pretrained={FACE: vae},
@@ -75,11 +96,8 @@ def condition(
         progress=progress,
     )
     seconds = perf_counter() - begin
-    shown = means_shown(fit, split)
-    halfway = shown.mean(1, keepdims=True)
-    levels = halfway + STRENGTH * (shown - halfway)
     sizes = ((1 + plan.mirrored) * len(split.images), len(rows))
-    return Conditioned(vae, fit, sizes, seconds, halfway[:, 0], levels)
+    return Conditioned(vae, fit, sizes, seconds, means_shown(fit, split), plan.strength)
 
 
 def means_shown(fit: fv.Fit, split: Split) -> np.ndarray:
