@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import combinations as subsets_of
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 import torch
@@ -62,7 +63,10 @@ class DiscreteCode(nn.Module):
         total = kl_divergence(Categorical(logits=code_logits), uniform).mean()
         total = total + cross_entropy(self.code_to_kind(code), kinds.argmax(1))
         for name, (own, _) in encoded.items():
-            seen = Normal(self.decode(name, code, own.rsample()), self.view.likelihood.scale)
+            seen = Normal(
+                self.decode(name, code, own.rsample()),
+                cast(fv.likelihoods.Gaussian, self.view.likelihood).scale,
+            )
             total = total - seen.log_prob(images[name]).flatten(1).sum(1).mean()
             total = total + weight * kl_divergence(own, Normal(0.0, 1.0)).sum(1).mean()
         return total

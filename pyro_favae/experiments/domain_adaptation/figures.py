@@ -11,6 +11,7 @@ import pyro_favae as fv
 from pyro_favae.experiments.domain_adaptation.domains import Domain, Pairs
 from pyro_favae.experiments.domain_adaptation.measures import Translate
 from pyro_favae.experiments.domain_adaptation.training import Adapted
+from pyro_favae.plots.canvas import figure_of
 
 EACH, EACH_ALONE = 2, 4  # images of each combination
 STEPS = 8  # from one image to another
@@ -40,7 +41,7 @@ def translations(methods: Mapping[str, Translate], pairs: Pairs, target: str, se
     test = pairs.test[source]
     images = test.images[examples(test, EACH, seed)]
     rows = [images, *(translate(source, target, images, seed) for translate in methods.values())]
-    return fv.plots.images(np.stack(rows), row_titles=[source, *methods]).figure
+    return figure_of(fv.plots.images(np.stack(rows), row_titles=[source, *methods]))
 
 
 def translated(methods: Mapping[str, Translate], pairs: Pairs, seed: int = 0) -> Figure:
@@ -53,9 +54,10 @@ def translated(methods: Mapping[str, Translate], pairs: Pairs, seed: int = 0) ->
     names = [[name, *[""] * (EACH_ALONE - 1)] for name in methods]
     labels = test.labels.iloc[rows[::EACH_ALONE]]
     titles = [", ".join(labels.columns[row == 1]) for row in labels.to_numpy()]
-    return fv.plots.images(
+    axes = fv.plots.images(
         np.concatenate(grid, 1), row_titles=titles, column_titles=[title for each in names for title in each]
-    ).figure
+    )
+    return figure_of(axes)
 
 
 def examples(domain: Domain, each: int, seed: int = 0) -> np.ndarray:
@@ -84,7 +86,7 @@ def private_ways(adapted: Adapted, pairs: Pairs, seed: int = 0) -> Figure:
     there = [adapted.translate(source, target, images, seed + i) for i, images in enumerate((start, end))]
     ways = [
         adapted.fit.interpolate(source, start, end, STEPS),
-        adapted.fit.interpolate(target, *there, STEPS),
+        adapted.fit.interpolate(target, there[0], there[1], STEPS),
     ]
     return strips(pairs, ways)
 
@@ -98,7 +100,7 @@ def shared_ways(adapted: Adapted, pairs: Pairs, seed: int = 0) -> Figure:
     there = [adapted.translate(source, target, images, seed) for images in (start, end)]
     ways = [
         adapted.fit.interpolate(source, start, end, STEPS, space="shared"),
-        adapted.fit.interpolate(target, *there, STEPS),
+        adapted.fit.interpolate(target, there[0], there[1], STEPS),
     ]
     return strips(pairs, ways)
 
@@ -107,9 +109,10 @@ def strips(pairs: Pairs, ways: list[np.ndarray]) -> Figure:
     """Ways (steps, rows, C, H, W) of each domain as strips, those of a row beneath each other."""
     grid = np.stack(ways, 1).swapaxes(0, 2)  # rows, domains, steps
     titles = [f"{share:.0%}" for share in np.linspace(0, 1, STEPS)]
-    return fv.plots.images(
+    axes = fv.plots.images(
         grid.reshape(-1, *grid.shape[2:]), row_titles=pairs.names * len(grid), column_titles=titles
-    ).figure
+    )
+    return figure_of(axes)
 
 
 def weights(fit: fv.Fit) -> Figure:

@@ -27,7 +27,7 @@ def measure(
     columns (target, measure): balanced accuracy of the ``kind``, of the ``mark``, mean over the combinations of the
     share that has ``both``, and pixel ``variety`` within a combination, of real images' variety.
     """
-    table = {}
+    table: dict[str, dict[tuple[str, str], float]] = {}
     for target in pairs.names:
         source, real = pairs.other(target), pairs.test[target]
         shown = {"real": (real.images, real), "reconstructed": (reconstruct(target, real.images), real)}

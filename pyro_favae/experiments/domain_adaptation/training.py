@@ -62,8 +62,8 @@ def adapt(
     kinds = tuple(pairs.label_names[:-1])
     views = {**dict.fromkeys(pairs.names, plan.image), KIND: fv.views.Real(kinds)}
     model, data = fv.FAVAE(views, plan.n_factors), three_views(pairs, plan)
-    steps = {"batch_size": plan.batch_size, "learning_rate": plan.learning_rate}
-    run = {"seed": seed, "progress": progress}
+    steps: dict[str, Any] = {"batch_size": plan.batch_size, "learning_rate": plan.learning_rate}
+    run: dict[str, Any] = {"seed": seed, "progress": progress}
     if way == "joint":
         fit = fv.fit(model, data, epochs=plan.epochs, tolerance=NEVER, **steps, **run)
         return Adapted(fit, pairs, plan.strength, perf_counter() - begin)
