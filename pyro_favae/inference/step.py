@@ -108,17 +108,21 @@ class NetworkStep:
         data: Mapping[str, Tensor],
         views: Mapping[str, EncodedRows],
         prior_of: LatentPrior,
-        taught: Tensor | None = None,
+        taught: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Step on a batch; leaves each view's expected log likelihood in its rows.
 
-        prior_of: returns the latents' prior, one for each row that has a view, given the view. taught: booleans
-        (rows,), see :func:`drawn_from`; none when None.
+        prior_of: returns the latents' prior, one for each row that has a view, given the view. taught: by
+        view, which of the rows, (rows,) booleans, the other views teach, see :func:`drawn_from`.
         """
         present = [name for name in self.elbos if views[name].mask.any()]
         self.optimiser.zero_grad()
         if present:
-            sum(self.loss(name, data[name], views[name], prior_of, taught) for name in present).backward()
+            taught = taught or {}
+            losses = [
+                self.loss(name, data[name], views[name], prior_of, taught.get(name)) for name in present
+            ]
+            sum(losses).backward()
         somewhere = present
         if self.processes.count > 1:
             somewhere = self._shared({name: float(views[name].mask.sum()) for name in self.elbos})
