@@ -202,21 +202,22 @@ class Run:
         """Minibatches, then encodings of the views whose networks have stopped."""
         ended_by = "epochs"
         while self.done < self.plan.train and ended_by == "epochs":
-            if self.plan.block:
-                if self.done % self.plan.block == 0 and self._sweep_block():
-                    ended_by = "callback"
-                    break
-                statistics = self._network_pass()
+            if self.plan.sweeps_first(self.done) and self._sweep_block():
+                ended_by = "callback"
             else:
-                self._minibatch_pass(learn=True)
-                statistics = self.minibatches.settle()
-            ended_by = self._judged(statistics, "train", PATIENCE)
+                statistics = self._network_pass() if self.plan.block else self._learning_pass()
+                ended_by = self._judged(statistics, "train", PATIENCE)
         self.ended_by = ended_by
         self.passes.encode(self.trained)
         self._enter("settle")
 
     def _minibatch_pass(self, learn: bool, teachers: Collection[str] = ()) -> None:
         self.minibatches(self.generator, self.rest, len(self.history.records), learn, teachers)
+
+    def _learning_pass(self) -> Statistics:
+        """Minibatches that learn everything."""
+        self._minibatch_pass(learn=True)
+        return self.minibatches.settle()
 
     def _network_pass(self, teachers: Collection[str] = ()) -> Statistics:
         """Minibatches that leave the global posterior as it is."""

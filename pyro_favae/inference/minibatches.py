@@ -1,11 +1,12 @@
 """Learning from minibatches: networks and closed forms together, or closed forms alone."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from functools import partial
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from pyro_favae.data.dataset import Batch
 from pyro_favae.inference.global_updates import GlobalUpdates
@@ -14,6 +15,7 @@ from pyro_favae.inference.other_views import prior_from_other_views
 from pyro_favae.inference.passes import Passes
 from pyro_favae.inference.plan import Plan
 from pyro_favae.inference.rest import RestPoints
+from pyro_favae.inference.rows import ViewRows
 from pyro_favae.inference.snapshot import Snapshot
 from pyro_favae.inference.statistics import Statistics
 from pyro_favae.inference.step import NetworkStep
@@ -117,13 +119,8 @@ class MinibatchPasses:
         )
         if self.step is not None:
             encoded = {name: cast(EncodedRows, views[name]) for name in self.step.terms}
-            taught = [views[name].mask.any(1) for name in teachers]
-            self.step(
-                batch.data,
-                encoded,
-                partial(prior_from_other_views, snapshot, rows),
-                torch.stack(taught).any(0) if taught else None,
-            )
+            prior_of = partial(prior_from_other_views, snapshot, rows)
+            self.step(batch.data, encoded, prior_of, self._taught(views, teachers))
         total, n = len(self.passes.everything), self.passes.batch_rows(self.position)
         self.position += 1
         self.seen += 1
@@ -131,6 +128,12 @@ class MinibatchPasses:
         share = max(n / total, self.seen**-forgetting)
         part = rows.statistics().scaled(total / n)
         self.running = part if self.running is None else self.running.scaled(1 - share) + part.scaled(share)
+
+    def _taught(self, views: Mapping[str, ViewRows], teachers: Collection[str]) -> dict[str, Tensor]:
+        """For each view whose networks are no teacher's, the rows that have one, (rows,) booleans."""
+        masks = [views[name].mask.any(1) for name in teachers]
+        pupils = (name for name in cast(NetworkStep, self.step).terms if name not in teachers)
+        return {name: torch.stack(masks).any(0) for name in pupils if masks}
 
     def _update(self) -> None:
         if self.step is None and self.position % ROTATION_STEPS == 0:

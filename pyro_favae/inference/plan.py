@@ -37,6 +37,10 @@ class Plan:
         block = NETWORK_PASSES if settings.schedule == "alternating" else 0
         return cls(batches, every, warm_up, settings.epochs - warm_up, settle, sweep=0, block=block)
 
+    def sweeps_first(self, trained: int) -> bool:
+        """Whether a block of sweeps comes before the next pass, when so many have trained networks."""
+        return self.block > 0 and trained % self.block == 0
+
     @property
     def passes(self) -> int:
         """Passes in all, at most."""

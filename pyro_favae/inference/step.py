@@ -78,17 +78,20 @@ class NetworkStep:
         data: Mapping[str, Tensor],
         views: Mapping[str, EncodedRows],
         prior_of: LatentPrior,
-        taught: Tensor | None = None,
+        taught: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Step on a batch; leaves each view's expected log likelihood in its rows.
 
-        prior_of: returns the latents' prior, one for each row that has a view, given the view. taught: booleans
-        (rows,), see :func:`drawn_from`; none when None.
+        prior_of: returns the latents' prior, one for each row that has a view, given the view. taught: by
+        view, which of the rows, (rows,) booleans, the other views teach; see :mod:`pyro_favae.inference.teaching`.
         """
         present = [name for name in self.terms if views[name].observed.count]
         self.optimiser.zero_grad()
         if present:
-            losses = (self.loss(name, data[name], views[name], prior_of, taught) for name in present)
+            taught = taught or {}
+            losses = (
+                self.loss(name, data[name], views[name], prior_of, taught.get(name)) for name in present
+            )
             reduce(torch.add, losses).backward()
         somewhere = present
         if self.processes.count > 1:

@@ -9,6 +9,7 @@ from torch.distributions import kl_divergence
 import pyro_favae as fv
 from pyro_favae.errors import SpecError
 from pyro_favae.inference.alignment import CARRIED, align, information, trust_components
+from pyro_favae.inference.minibatches import MinibatchPasses
 from pyro_favae.inference.teaching import drawn_from
 
 QUIET = {"seed": 0, "progress": False, "device": "cpu", "batch_size": 32}
@@ -128,3 +129,31 @@ def test_the_decoder_is_taught_by_the_prior_of_taught_latents_alone():
     )
     left = kl_divergence(source, prior)[0] - kl_divergence(dist.Normal(3.0, 0.3), dist.Normal(0.0, 2.0))
     assert abs(float(left)) < 1e-5  # none of what is taught
+
+
+def test_networks_that_are_known_teach_and_are_not_taught():
+    known = fv.pretrain(SMALL, IMAGES, epochs=1, **QUIET)
+    model = fv.FAVAE({"known": SMALL, "deep": DEEP}, n_factors=D)
+    taught = []
+
+    def look(self, views, teachers):
+        taught.append(original(self, views, teachers))
+        return taught[-1]
+
+    original = MinibatchPasses._taught
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MinibatchPasses, "_taught", look)
+        fv.fit(
+            model,
+            {"known": IMAGES, "deep": IMAGES},
+            pretrained={"known": known},
+            train=["known", "deep"],
+            epochs=2,
+            start="aligned",
+            **QUIET,
+        )
+    steps = -(-N // QUIET["batch_size"])
+    assert [list(views) for views in taught] == steps * [["deep"]] + steps * [
+        []
+    ]  # a pass to warm up, one to learn
+    assert all(views["deep"].all() for views in taught[:steps])
