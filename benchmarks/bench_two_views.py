@@ -15,12 +15,13 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pyro.distributions as dist
 import torch
 
 import pyro_favae as fv
 from pyro_favae.experiments.digits import digit_quality
 from pyro_favae.experiments.judge import Judge, train_judge
-from pyro_favae.inference import fit as loop
+from pyro_favae.inference import minibatches
 from pyro_favae.inference.rows import Rows
 
 LEARN = 9_000
@@ -32,17 +33,16 @@ FULL = fv.FAVAE(
 )
 
 
-def echoing_prior(posterior, rows, view):
+def echoing_prior(snapshot, rows, view):
     """N(W̄ḡ + b̄, 1/τ): with the factorised q(g) q(z) of the paper, a view's prior echoes its own latents."""
-    mean = (rows.factors @ view.weights.weights.mT + view.weights.bias)[view.mask > 0]
-    root = torch.diag(view.noise**-0.5)
-    dtype = view.encoded[0].dtype
-    return torch.distributions.MultivariateNormal(mean.to(dtype), scale_tril=root.to(dtype))
+    q, dtype = view.view, view.encoded[0].dtype
+    mean = view.observed.of_rows(rows.factors @ q.weights.weights.mT + q.weights.bias)
+    return dist.Normal(mean.to(dtype), (q.noise**-0.5).to(dtype).expand_as(mean)).to_event(1)
 
 
 def no_gain(rows, view):
     """With q(g) q(z), g does not follow the noise of z."""
-    return torch.zeros(len(rows.covariance.matrices), *view.scaled_weights.mT.shape, dtype=torch.float64)
+    return torch.zeros(len(rows.covariance.matrices), *view.view.scaled_weights.mT.shape, dtype=torch.float64)
 
 
 def with_beta(beta: float) -> fv.FAVAE:
@@ -53,7 +53,7 @@ def with_beta(beta: float) -> fv.FAVAE:
 def factorised():
     """Learn with q(g) q(z) in place of q(g | z) q(z)."""
     with (
-        mock.patch.object(loop, "prior_from_other_views", echoing_prior),
+        mock.patch.object(minibatches, "prior_from_other_views", echoing_prior),
         mock.patch.object(Rows, "gain", no_gain),
     ):
         yield
