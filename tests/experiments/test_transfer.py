@@ -69,7 +69,8 @@ def test_watching_changes_nothing(digits):
 
 
 def test_relevant_dimensions_are_those_with_large_weights(digits):
-    weights = digits.beside.fit.weight_table(DEEP).abs().sum(axis=1).to_numpy()
+    deviations = digits.beside.fit.guide.posterior.view(DEEP).noise.mean.rsqrt().numpy()
+    weights = digits.beside.fit.weight_table(DEEP).abs().sum(axis=1).to_numpy() / deviations
     assert most_relevant(digits.beside.fit, DEEP, 3) == np.argsort(-weights)[:3].tolist()
     assert len(set(most_informative(digits.alone.vae, digits.split.test, 4))) == 4
 

@@ -12,7 +12,7 @@ import pyro_favae as fv
 from pyro_favae.plots.canvas import COLOURS, MARKERS, figure_of
 
 SHOWN, RELEVANT = 5, 10  # images, and latent dimensions
-MOVES = np.linspace(-3, 3, 7)  # standard deviations of a latent
+MOVES = np.linspace(-6, 6, 7)  # standard deviations of a latent
 TERMS = {"likelihood": "reconstruction, nats an image", "divergence": "KL from its prior, nats an image"}
 
 

@@ -52,9 +52,13 @@ def r2_table(reconstructions: Mapping[str, np.ndarray], images: np.ndarray) -> p
 
 
 def most_relevant(fit: fv.Fit, name: str, n: int) -> list[int]:
-    """Latent dimensions of a view by Σ_k |w_dk|, the largest first. Section 3.3."""
-    weights = fit.guide.posterior.view(name).weights.weights
-    return weights.abs().sum(1).argsort(descending=True)[:n].tolist()
+    """Latent dimensions of a view by Σ_k |w_dk| √τ_d, the largest first. Section 3.3.
+
+    Weights count in units of the noise: by themselves they are largest of latents that many factors say a little of.
+    """
+    view = fit.guide.posterior.view(name)
+    relevance = view.weights.weights.abs().sum(1) * view.noise.mean.sqrt()
+    return relevance.argsort(descending=True)[:n].tolist()
 
 
 def most_informative(vae: fv.Pretrained, images: np.ndarray, n: int) -> list[int]:
