@@ -90,6 +90,9 @@ def test_many_patterns_give_the_result_of_few(name, monkeypatch):
         torch.testing.assert_close(rows.spread(), spread, rtol=1e-10, atol=1e-10)
         total = sum(row.total_moments for row in alone)
         torch.testing.assert_close(rows.total_moments, total, rtol=1e-10, atol=1e-10)
+        if rows.groups.count > 1:
+            by_group = sum(row.group_moments() for row in alone)
+            torch.testing.assert_close(rows.group_moments(), by_group, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(
