@@ -92,10 +92,12 @@ def networks(pairs: Pairs, view: fv.views.Image, kinds: int, shared: int, privat
 
         def forward(self, x: torch.Tensor) -> ModelOutput:
             mean, log_variance = self.network(x).chunk(2, -1)
-            output = ModelOutput(embedding=mean[:, :shared], log_covariance=log_variance[:, :shared])
+            output = ModelOutput(
+                embedding=mean[:, :shared].contiguous(), log_covariance=log_variance[:, :shared].contiguous()
+            )
             if private:
-                output["style_embedding"] = mean[:, shared:]
-                output["style_log_covariance"] = log_variance[:, shared:]
+                output["style_embedding"] = mean[:, shared:].contiguous()
+                output["style_log_covariance"] = log_variance[:, shared:].contiguous()
             return output
 
     class Decoder(BaseDecoder):
