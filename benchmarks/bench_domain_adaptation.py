@@ -1,12 +1,13 @@
 """Faces into cartoons and back: FA-VAE trained in different ways beside other models of several views.
 
 python benchmarks/bench_domain_adaptation.py [--root DIR] [--models NAME ...] [--beta 1 10] [--seeds 1]
+    [--epochs N]
 
-DIR holds celeba/ and cartoonset/; small digits, bundled, take their place when it is left out. Names:
-plugged-in, refined and joint, ways to train the FA-VAE; drawn, the first of them with latents drawn at random; code,
-the discrete-code model; MVTCAE and MMVAE+ of multivae, which `pip install multivae==1.0.3` brings. Data, networks and
-passes are those of `pyro-favae reproduce domain-adaptation`, and so are the judges. --beta: weights of the divergence
-in MVTCAE, MMVAE+ and of what is private in code, one row each.
+DIR holds celeba/ and cartoonset/; small digits, bundled, take their place when it is left out. Names: plugged-in,
+refined and joint, ways to train the FA-VAE; drawn, the first of them with latents drawn at random; code, the
+discrete-code model; MVTCAE and MMVAE+ of multivae, which `pip install multivae==1.0.3` brings. Data, networks, judges
+and passes are those of `pyro-favae reproduce domain-adaptation`, unless --epochs gives another number of passes.
+--beta: weights of the divergence in MVTCAE, MMVAE+ and of what is private in code, one row each.
 """
 
 import argparse
@@ -32,6 +33,7 @@ NAMES = (*WAYS, "drawn", "code", *multivae_domains.MODELS)
 def main() -> None:
     options = arguments()
     plan, domains = source(options)
+    plan = replace(plan, epochs=options.epochs or plan.epochs)
     rows = {}
     for seed in range(options.seeds):
         pairs = Pairs.of(domains, plan.per_cell, seed)
@@ -87,6 +89,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--beta", type=float, nargs="+", default=[1.0, 10.0])
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--epochs", type=int)
     options = parser.parse_args()
     peers = [name for name in options.models if name in multivae_domains.MODELS]
     if peers and not multivae_domains.available():

@@ -16,6 +16,7 @@ from pyro_favae.plots.canvas import figure_of
 EACH, EACH_ALONE = 2, 4  # images of each combination
 STEPS = 8  # from one image to another
 OFF = "off"
+USED = 0.001  # of a view's variance: one of 128 latents is less than a hundredth
 
 
 def draw_figures(
@@ -134,9 +135,11 @@ def weights(fit: fv.Fit) -> Figure:
 
 
 def roles_of(fit: fv.Fit) -> list[str]:
-    """What each factor is called after the views that use it: of which it explains 1 % or more, rather than not."""
+    """What each factor is called after the views of which it explains ``USED`` or more, rather than not."""
     names = list(fit.posterior.names)
-    chances = fv.diagnostics.sharing(fit)[[f"{name}.probability" for name in names]].to_numpy()
+    chances = fv.diagnostics.sharing(fit, threshold=USED)[
+        [f"{name}.probability" for name in names]
+    ].to_numpy()
     return [role_of(row > 0.5, names) for row in chances]
 
 

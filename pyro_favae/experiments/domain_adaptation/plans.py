@@ -26,17 +26,19 @@ class Plan:
     judge_epochs: int
     strength: float = 1.5
     codes: int = 10
-    code_beta: float = 20.0
+    code_beta: float = 300.0
     sweeps: int = 100
     mirrored: bool = True
-    crops: tuple[float, float] = (0.7, 0.65)
+    crops: tuple[float, float] = (0.6, 0.6)
 
 
 PLANS: Mapping[Size, Plan] = {
     "small": Plan(
-        fv.views.Image((3, 32, 32), 64, network="small-normalised", likelihood=fv.likelihoods.Gaussian(0.05)),
+        fv.views.Image(
+            (3, 32, 32), 128, network="small-normalised", likelihood=fv.likelihoods.Gaussian(0.05)
+        ),
         per_cell=1000,
-        epochs=8,
+        epochs=14,
         batch_size=64,
         learning_rate=3e-3,
         n_factors=64,
