@@ -34,7 +34,7 @@ def main() -> None:
     options = arguments()
     plan, domains = source(options)
     plan = replace(plan, epochs=options.epochs or plan.epochs)
-    rows = {}
+    rows = []
     for seed in range(options.seeds):
         pairs = Pairs.of(domains, plan.per_cell, seed)
         judges = {name: train_domain_judge(pairs.learn[name], plan, seed) for name in pairs.names}
@@ -43,19 +43,15 @@ def main() -> None:
                 begin = process_time()
                 translate = trained(name, pairs, plan, beta, seed)
                 seconds = process_time() - begin
+                row = {"seconds": seconds}
                 for target in pairs.names:
                     origin, real = pairs.test[pairs.other(target)], pairs.test[target]
                     images = translate(pairs.other(target), target, origin.images, seed)
-                    for key, value in judged(judges[target], images, origin, real).items():
-                        rows.setdefault((label, f"{target}: {key}"), []).append(value)
-                rows.setdefault((label, "seconds"), []).append(seconds)
-                print(f"{label}, seed {seed}: {seconds:.0f} s", flush=True)
-    table = (
-        pd.DataFrame({key: [sum(values) / len(values)] for key, values in rows.items()})
-        .T[0]
-        .unstack(sort=False)
-    )
-    print(table.round(3).to_string())
+                    shares = judged(judges[target], images, origin, real)
+                    row |= {f"{target}: {key}": value for key, value in shares.items()}
+                print(f"{label}, seed {seed}:", *(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
+                rows.append({"model": label, **row})
+    print(pd.DataFrame(rows).groupby("model", sort=False).mean().round(3).to_string())
 
 
 def variants(name: str, betas: list[float]) -> list[tuple[str, float]]:

@@ -33,7 +33,10 @@ class Peer:
         from multivae.data.datasets.base import MultimodalBaseDataset
 
         self.rows = MultimodalBaseDataset
-        data = {view: torch.from_numpy(values) for view, values in three_views(pairs, plan).items()}
+        data = {
+            view: torch.from_numpy(np.ascontiguousarray(values))
+            for view, values in three_views(pairs, plan).items()
+        }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.model = built(name, pairs, plan.image, data[KIND].shape[1], beta)
@@ -92,12 +95,10 @@ def networks(pairs: Pairs, view: fv.views.Image, kinds: int, shared: int, privat
 
         def forward(self, x: torch.Tensor) -> ModelOutput:
             mean, log_variance = self.network(x).chunk(2, -1)
-            output = ModelOutput(
-                embedding=mean[:, :shared].contiguous(), log_covariance=log_variance[:, :shared].contiguous()
-            )
+            output = ModelOutput(embedding=mean[:, :shared], log_covariance=log_variance[:, :shared])
             if private:
-                output["style_embedding"] = mean[:, shared:].contiguous()
-                output["style_log_covariance"] = log_variance[:, shared:].contiguous()
+                output["style_embedding"] = mean[:, shared:]
+                output["style_log_covariance"] = log_variance[:, shared:]
             return output
 
     class Decoder(BaseDecoder):
@@ -106,7 +107,7 @@ def networks(pairs: Pairs, view: fv.views.Image, kinds: int, shared: int, privat
             self.network, self.latent_dim = network, total
 
         def forward(self, z: torch.Tensor) -> ModelOutput:
-            return ModelOutput(reconstruction=self.network(z))
+            return ModelOutput(reconstruction=self.network(z).contiguous())
 
     found = fv.networks.find(view.network)
     encoders = {name: Encoder(found.encoder(view.shape, total)) for name in pairs.names}

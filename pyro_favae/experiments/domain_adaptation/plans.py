@@ -26,7 +26,7 @@ class Plan:
     judge_epochs: int
     strength: float = 1.5
     codes: int = 10
-    code_beta: float = 300.0
+    code_beta: float = 1500.0
     sweeps: int = 100
     mirrored: bool = True
     crops: tuple[float, float] = (0.6, 0.6)
@@ -41,7 +41,7 @@ PLANS: Mapping[Size, Plan] = {
         epochs=14,
         batch_size=64,
         learning_rate=3e-3,
-        n_factors=64,
+        n_factors=128,
         judge_epochs=8,
     ),
     "paper": Plan(

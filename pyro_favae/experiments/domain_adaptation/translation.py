@@ -6,7 +6,7 @@ import torch
 import pyro_favae as fv
 from pyro_favae.results.latent_moves import decode, latent_means
 
-LEAST = 0.2  # canonical correlation below which nothing is carried over
+LEAST = 0.3  # canonical correlation below which nothing is carried over
 
 
 def translate(
