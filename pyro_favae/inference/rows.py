@@ -162,8 +162,10 @@ class Rows:
         for view in self.views:
             if view.latent_variance is not None:
                 totals = self.covariance.totals(mask[:, None] * view.latent_variance)
-                gain = self.gain(view)
-                gg = gg + torch.einsum("pkd,pd,pld->kl", gain, totals, gain)
+                gain = (
+                    self.gain(view).transpose(0, 1).flatten(1)
+                )  # one product over patterns and latents, (K, P D)
+                gg = gg + (gain * totals.flatten()) @ gain.mT
         flat = self.component_factors.flatten(0, 1)
         gg = gg + (flat * (mask[:, None] * self.responsibilities).reshape(-1, 1)).mT @ flat
         g = (mask @ self.factors)[:, None]
